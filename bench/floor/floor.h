@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floors: for each benchmark the smallest hand-written C that does the same.
+// What weft costs is given as a multiple of its floor, measured in the same
+// run, because absolute times drift from machine to machine.
+//
+// A floor uses nothing of weft. Each stands in a translation unit of its own
+// and keeps its state on the heap, so that the compiler can neither see
+// through the calls nor drop work whose result nobody reads.
+
+#ifndef WEFT_BENCH_FLOOR_FLOOR_H_
+#define WEFT_BENCH_FLOOR_FLOOR_H_
+
+#include <stdint.h>
+
+typedef struct weft_floor {
+  // Makes the state; NULL when there is no memory.
+  void* (*create)(void);
+  // Does the work `count` times.
+  void (*run)(void* state, uint64_t count);
+  // Frees the state; NULL is fine.
+  void (*destroy)(void* state);
+} weft_floor_t;
+
+// Two atomic exchanges and a call: what it takes at the least to hand one
+// value from whoever sets it to whoever waits for it.
+extern const weft_floor_t weft_floor_set_wait;
+// A call through a pointer and two atomic operations: the least that a link
+// from one outcome to the next costs when either end may be on any thread.
+extern const weft_floor_t weft_floor_then_link;
+
+// A queue of many producers and one consumer (Vyukov's, intrusive), used by
+// one thread: one message in and out; 64 in, then 64 out.
+extern const weft_floor_t weft_floor_push_pop;
+extern const weft_floor_t weft_floor_push_pop_64;
+
+// Objects with such a queue as mailbox and a list of those that have
+// something to do, in one loop on one thread; see loop.c.
+extern const weft_floor_t weft_floor_pingpong;
+extern const weft_floor_t weft_floor_counting;
+extern const weft_floor_t weft_floor_fanin_2;
+
+// Allocate, fill in and free one of those objects.
+extern const weft_floor_t weft_floor_spawn_exit;
+
+#endif  // WEFT_BENCH_FLOOR_FLOOR_H_

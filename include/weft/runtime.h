@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One member of a job: workers, timers, actors, and what they know of each
+// other. There are no globals: a process may hold several runtimes. Every
+// member of a job runs the same `main`: it creates the runtime with the same
+// classes; rank 0 runs the program, the others serve.
+
+#ifndef WEFT_RUNTIME_H_
+#define WEFT_RUNTIME_H_
+
+#include "weft/actor.h"
+
+WEFT_BEGIN_DECLS
+
+// Something went wrong that no caller waits for. `warning` is lent. Called on
+// any thread with no lock held; it must not wait.
+typedef void (*weft_warning_fn_t)(void* user, weft_status_t warning);
+
+typedef struct weft_runtime_options {
+  // For messages, traces and lists; copied. NULL: the program's name.
+  const char* name;
+  // Everything the runtime allocates. NULL: the C heap.
+  const weft_allocator_t* allocator;
+  // The classes of the job: static tables, not copied.
+  const weft_class_t* const* classes;
+  size_t class_count;
+  // Threads that run handlers; 0: one a core that this process may use.
+  uint32_t worker_count;
+  // Threads that stand in for workers whose handlers wait; 0: 64.
+  uint32_t spare_thread_limit;
+  // The deadline of calls that name none and inherit none, as a timeout; 0:
+  // none.
+  int64_t default_timeout_ns;
+  // Takes warnings; NULL writes them to the log.
+  weft_warning_fn_t on_warning;
+  void* warning_user;
+  // Simulation: one thread at a time, chosen by `seed`, and a virtual clock.
+  // A run with the same seed and inputs takes the same course. Tasks run only
+  // while the thread that made the runtime waits, or asks for it with
+  // `weft_runtime_run`; no other thread outside may use the runtime.
+  bool simulate;
+  uint64_t seed;
+} weft_runtime_options_t;
+
+// Makes a runtime and starts its workers. `options` may be NULL.
+// Environment: WEFT_LOG, WEFT_TRACE; see trace.h.
+// Errors: INVALID_ARGUMENT for a class table that is not sound (two classes
+// of one name, a missing handler, too many parameters); RESOURCE_EXHAUSTED.
+WEFT_API WEFT_MUST_USE weft_status_t weft_runtime_create(
+    const weft_runtime_options_t* options, weft_runtime_t** out_runtime);
+
+// Ends the runtime in order: spawning and calling fail with CLOSED, actors end
+// after the handler they run, messages that wait fail, threads are joined.
+// Blocks: until the deadline. Errors: DEADLINE_EXCEEDED, with a message that
+// names what did not stop and what it waits for; then it may be called again.
+// FAILED_PRECONDITION from inside a handler.
+WEFT_API WEFT_MUST_USE weft_status_t weft_runtime_stop(weft_runtime_t* runtime,
+                                                       int64_t deadline_ns);
+
+// Stops without a limit if it has not stopped, then frees. Futures that are
+// still held stay valid, and so do their outcomes, until they are released.
+// NULL is fine.
+WEFT_API void weft_runtime_destroy(weft_runtime_t* runtime);
+
+// Serves until the job ends: what runtimes other than rank 0 do in `main`. At
+// rank 0 it returns at once with FAILED_PRECONDITION.
+WEFT_API WEFT_MUST_USE weft_status_t
+weft_runtime_serve(weft_runtime_t* runtime);
+
+// The whole `main` of a program: makes the runtime, runs `run(runtime, user)`
+// at rank 0 and serves elsewhere, destroys the runtime, reports the error, if
+// any, with `weft_status_report`. Returns what `main` should.
+WEFT_API int weft_runtime_main(const weft_runtime_options_t* options,
+                               weft_status_t (*run)(weft_runtime_t* runtime,
+                                                    void* user),
+                               void* user);
+
+// The place of this runtime in its job: 0 <= rank < size.
+WEFT_API uint32_t weft_runtime_rank(const weft_runtime_t* runtime);
+WEFT_API uint32_t weft_runtime_size(const weft_runtime_t* runtime);
+// The allocator it was created with; never NULL.
+WEFT_API const weft_allocator_t* weft_runtime_allocator(
+    const weft_runtime_t* runtime);
+
+// In a simulation: runs until nothing is left to run and no timer is started,
+// or `step_limit` steps were made: tasks run and timers called back. Returns
+// the number of steps. A timer that repeats goes on until the limit.
+// Thread: the one that made the runtime; anywhere else, and without a
+// simulation, it returns 0 at once.
+WEFT_API uint64_t weft_runtime_run(weft_runtime_t* runtime,
+                                   uint64_t step_limit);
+
+WEFT_END_DECLS
+
+#endif  // WEFT_RUNTIME_H_

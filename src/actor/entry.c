@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// An entry in words.
+
+#include <stdio.h>
+
+#include "actor/actor.h"
+
+_Static_assert(sizeof(weft_actor_entry_t) == 192,
+               "an idle actor is three cache lines");
+_Static_assert(offsetof(weft_actor_entry_t, out) == 64,
+               "senders and the consumer write different lines");
+
+// What snprintf returned, as a length.
+static size_t length_of(int printed) {
+  return printed < 0 ? 0 : (size_t)printed;
+}
+
+size_t weft_entry_format(const weft_actor_entry_t* entry, char* buffer,
+                         size_t capacity) {
+  const weft_class_t* actor_class = weft_entry_class(entry);
+  return length_of(snprintf(buffer, capacity, "%s#%u",
+                            actor_class != NULL ? actor_class->name : "nobody",
+                            entry->index));
+}
+
+const char* weft_entry_running(const weft_actor_entry_t* entry) {
+  const weft_class_t* actor_class = weft_entry_class(entry);
+  // Relaxed: a report may be a moment late; names are static.
+  uint32_t endpoint =
+      atomic_load_explicit(&entry->endpoint, memory_order_relaxed);
+  if (endpoint == WEFT_ENDPOINT_INIT) {
+    return "init";
+  }
+  if (endpoint == WEFT_ENDPOINT_DEINIT) {
+    return "deinit";
+  }
+  return actor_class != NULL && endpoint < actor_class->endpoint_count
+             ? actor_class->endpoints[endpoint].name
+             : NULL;
+}
+
+size_t weft_entry_describe(const weft_activity_t* activity, char* buffer,
+                           size_t capacity) {
+  const weft_actor_entry_t* entry =
+      WEFT_CONST_CONTAINER_OF(activity, weft_actor_entry_t, activity);
+  const weft_class_t* actor_class = weft_entry_class(entry);
+  const char* running = weft_entry_running(entry);
+  return length_of(snprintf(buffer, capacity, "actor %s#%u%s%s",
+                            actor_class != NULL ? actor_class->name : "nobody",
+                            entry->index, running != NULL ? ", endpoint " : "",
+                            running != NULL ? running : ""));
+}
+
+weft_status_t weft_actor_not_found(weft_actor_t actor) {
+  if (weft_actor_is_none(actor)) {
+    return weft_status_make(WEFT_STATUS_NOT_FOUND, "the handle names no actor");
+  }
+  return weft_status_make(
+      WEFT_STATUS_NOT_FOUND,
+      "no actor #%u of generation %u on rank %u: it has ended, or is another "
+      "runtime's",
+      actor.index, actor.generation, actor.rank);
+}

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "actor/context.h"
+#include "actor/names.h"
+#include "actor/own_thread.h"
+#include "actor/registry.h"
+#include "actor/reply.h"
+#include "actor/roster.h"
+#include "actor/schedule.h"
+#include "base/memory.h"
+
+#include <stdio.h>
+
+// --- Life -------------------------------------------------------------------
+
+static void init_locks(weft_actor_layer_t* layer) {
+  weft_mutex_init(&layer->watch_lock);
+  weft_mutex_init(&layer->timed_lock);
+  weft_mutex_init(&layer->thread_lock);
+  for (uint32_t i = 0; i < WEFT_STRIPE_COUNT; i++) {
+    weft_mutex_init(&layer->stripes[i]);
+  }
+}
+
+static void deinit_locks(weft_actor_layer_t* layer) {
+  weft_mutex_deinit(&layer->watch_lock);
+  weft_mutex_deinit(&layer->timed_lock);
+  weft_mutex_deinit(&layer->thread_lock);
+  for (uint32_t i = 0; i < WEFT_STRIPE_COUNT; i++) {
+    weft_mutex_deinit(&layer->stripes[i]);
+  }
+}
+
+static weft_status_t init(weft_actor_layer_t* layer,
+                          const weft_actor_layer_options_t* options) {
+  const weft_allocator_t* allocator = layer->runtime->allocator;
+  weft_dlist_init(&layer->timed_replies);
+  weft_dlist_init(&layer->schedules);
+  atomic_init(&layer->is_stopping, false);
+  layer->default_timeout_ns = options->default_timeout_ns;
+  layer->executor = weft_runtime_executor(layer->runtime);
+  init_locks(layer);
+  WEFT_RETURN_IF_ERROR(weft_roster_init(layer));
+  WEFT_RETURN_IF_ERROR(weft_registry_create(
+      allocator, options->classes, options->class_count, &layer->classes));
+  WEFT_RETURN_IF_ERROR(weft_names_create(layer));
+  return weft_status_value_create(
+      allocator,
+      weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED,
+                       "an actor ended with an error, and there was no memory "
+                       "to keep it"),
+      &layer->lost_reason);
+}
+
+weft_status_t weft_actor_layer_create(
+    weft_runtime_t* runtime, const weft_actor_layer_options_t* options) {
+  if (options->default_timeout_ns < 0) {
+    return weft_status_make(WEFT_STATUS_INVALID_ARGUMENT,
+                            "the default timeout of calls is %lld ns: give a "
+                            "length of time, or 0 for none",
+                            (long long)options->default_timeout_ns);
+  }
+  weft_actor_layer_t* layer = weft_memory_allocate_zeroed(
+      runtime->allocator, sizeof(weft_actor_layer_t));
+  if (layer == NULL) {
+    return weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED,
+                            "no memory for the layer of actors");
+  }
+  layer->runtime = runtime;
+  runtime->slots[WEFT_SLOT_ACTOR] = layer;
+  weft_status_t status = init(layer, options);
+  if (status != WEFT_OK) {
+    weft_actor_layer_destroy(runtime);
+  }
+  return status;
+}
+
+void weft_actor_layer_destroy(weft_runtime_t* runtime) {
+  weft_actor_layer_t* layer = weft_actor_layer_of(runtime);
+  if (layer == NULL) {
+    return;
+  }
+  weft_own_thread_join_ended(layer);
+  weft_value_release(layer->lost_reason);
+  weft_names_destroy(layer);
+  weft_registry_destroy(layer->classes);
+  weft_roster_deinit(layer);
+  deinit_locks(layer);
+  weft_memory_free(runtime->allocator, layer, sizeof(*layer));
+  runtime->slots[WEFT_SLOT_ACTOR] = NULL;
+}
+
+// --- Stopping ---------------------------------------------------------------
+
+// As many actors are named in the report.
+#define NAMED_LIMIT 8
+
+typedef struct report {
+  size_t length;
+  uint32_t count;
+  char text[2048];
+} report_t;
+
+static void add_text(report_t* report, const char* text) {
+  size_t room = sizeof(report->text) - report->length;
+  int length = snprintf(report->text + report->length, room, "%s", text);
+  if (length > 0) {
+    report->length += (size_t)length < room ? (size_t)length : room - 1;
+  }
+}
+
+// What an activity waits for, in words; nothing if it does not wait. The graph
+// lock is held.
+static void add_wait(report_t* report, const weft_activity_t* activity) {
+  char text[256] = "";
+  const weft_future_t* future = activity->waiting_for;
+  if (future == NULL) {
+    return;
+  }
+  if (future->class->describe != NULL) {
+    future->class->describe(future, text, sizeof(text));
+  } else {
+    snprintf(text, sizeof(text), "%s", future->class->name);
+  }
+  add_text(report, ", waits for a ");
+  add_text(report, text);
+  if (future->producer != NULL && future->producer->describe != NULL) {
+    future->producer->describe(future->producer, text, sizeof(text));
+    add_text(report, " of ");
+    add_text(report, text);
+  }
+}
+
+static void add_actor(report_t* report, const weft_actor_entry_t* entry) {
+  char name[128] = "";
+  weft_entry_format(entry, name, sizeof(name));
+  const char* running = weft_entry_running(entry);
+  add_text(report, report->count == 1 ? ": " : "; ");
+  add_text(report, name);
+  if (running != NULL) {
+    add_text(report, " runs ");
+    add_text(report, running);
+  }
+  add_wait(report, &entry->activity);
+}
+
+// Names the actors that are left.
+static weft_status_t report_left(weft_actor_layer_t* layer,
+                                 weft_status_t cause) {
+  report_t report = {.length = 0};
+  uint32_t size = weft_roster_size(layer);
+  weft_mutex_t* graph = weft_async_graph_lock(layer->runtime);
+  weft_mutex_lock(graph);
+  for (uint32_t i = 0; i < size; i++) {
+    const weft_actor_entry_t* entry = weft_roster_at(&layer->roster, i);
+    if (!weft_mailbox_is_dead(&entry->in)) {
+      report.count++;
+      if (report.count <= NAMED_LIMIT) {
+        add_actor(&report, entry);
+      }
+    }
+  }
+  weft_mutex_unlock(graph);
+  return weft_status_make_caused(
+      weft_status_code(cause), cause, "%u actor%s did not stop in time%s%s",
+      report.count, report.count == 1 ? "" : "s", report.text,
+      report.count > NAMED_LIMIT ? "; and more" : "");
+}
+
+weft_status_t weft_actor_layer_stop(weft_runtime_t* runtime,
+                                    int64_t deadline_ns) {
+  weft_actor_layer_t* layer = weft_actor_layer_of(runtime);
+  if (layer == NULL) {
+    return WEFT_OK;
+  }
+  const weft_context_t* context = weft_context_current;
+  if (context != NULL && context->entry->layer == layer) {
+    return weft_status_make(WEFT_STATUS_FAILED_PRECONDITION,
+                            "a handler cannot stop its own runtime: it would "
+                            "wait for itself");
+  }
+  weft_roster_stop(layer);
+  weft_schedules_stop(layer);
+  weft_names_close(layer);
+  weft_status_t status = weft_roster_await_empty(layer, deadline_ns);
+  if (status != WEFT_OK) {
+    return report_left(layer, status);
+  }
+  weft_own_thread_join_ended(layer);
+  weft_reply_stop_timers(layer);
+  return WEFT_OK;
+}

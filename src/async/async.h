@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the files of this folder share, and what layers above may use of them:
+// who runs here (threads, activities), how a thread waits without starving
+// others (parking), and the state of this layer in a runtime.
+
+#ifndef WEFT_ASYNC_ASYNC_H_
+#define WEFT_ASYNC_ASYNC_H_
+
+#include "async/park_spin.h"
+#include "base/runtime.h"
+#include "sys/sys.h"
+#include "weft/future.h"
+
+typedef struct weft_async weft_async_t;
+typedef struct weft_worker weft_worker_t;
+typedef struct weft_pool_thread weft_pool_thread_t;
+typedef struct weft_activity weft_activity_t;
+
+// --- Activities -------------------------------------------------------------
+// Something that runs and may wait: an actor's handler, or a plain thread
+// that waits or runs an awaited function. Futures point to the activity that
+// produces them, activities to the future they wait for; a wait that would
+// close a circle is found by following both.
+
+struct weft_activity {
+  // The future that this activity waits for; NULL when it does not wait.
+  // Guarded by the graph lock of the runtime. Borrowed.
+  weft_future_t* waiting_for;
+  // The future whose outcome the work at hand produces: the reply of a call,
+  // an await. NULL when nobody asked. It tells the work that it is cancelled.
+  // Written by the thread that runs the activity.
+  weft_future_t* serving;
+  // When the work at hand is due; WEFT_TIME_INFINITE when never.
+  int64_t deadline_ns;
+  // Writes what this is ("actor counter#3, endpoint add") as
+  // `weft_status_format` does. Called with the graph lock held.
+  size_t (*describe)(const weft_activity_t* activity, char* buffer,
+                     size_t capacity);
+  // The runtime whose graph lock guards `waiting_for`. Waits for futures of
+  // another runtime are not followed. NULL: that of whatever it waits for.
+  weft_runtime_t* runtime;
+  // True for handlers: it was started by a worker.
+  bool is_handler;
+};
+
+// --- Threads ----------------------------------------------------------------
+
+// What the library knows of the calling thread.
+typedef struct weft_thread {
+  // The worker whose place this thread holds; NULL for plain threads and for
+  // a thread that has lent its place.
+  weft_worker_t* worker;
+  // What runs on this thread; NULL for a plain thread that does not wait.
+  weft_activity_t* activity;
+  // The thread of a pool that this is; NULL for all others.
+  weft_pool_thread_t* pool_thread;
+  // Whether it paid to spin, the last times this thread parked.
+  weft_spin_t spin;
+} weft_thread_t;
+
+extern _Thread_local weft_thread_t weft_thread_self;
+
+// --- Parking ----------------------------------------------------------------
+// The one way to block. A thread that holds a worker's place gives it up first,
+// so that other tasks go on: at once to a spare thread when something waits to
+// run there, else whenever something does. Once woken it takes a place that is
+// free; when none is, it finishes its task without one and then becomes a
+// spare itself. In a simulation exactly one thread runs: parking passes the
+// turn on, and a thread that was unparked waits until the scheduler chooses
+// it.
+
+typedef struct weft_parker {
+  weft_runtime_t* runtime;
+  // 0 empty, 1 woken, 2 asleep, 3 about to end without having been woken.
+  _Atomic uint32_t word;
+  // In a simulation: the choice that gives the turn back, its deadline, and
+  // the word that its thread sleeps on until it has the turn.
+  weft_task_t resume;
+  weft_timer_t timer;
+  _Atomic uint32_t turn;
+} weft_parker_t;
+
+void weft_parker_init(weft_parker_t* parker, weft_runtime_t* runtime);
+
+// Blocks until `weft_unpark` was called (before or during) or the deadline
+// passes. Spins first where that pays. Afterwards the parker is empty again,
+// and a wake-up that came in time is never lost to the deadline.
+// Errors: DEADLINE_EXCEEDED; RESOURCE_EXHAUSTED when the place of a worker
+// cannot be lent because all spare threads are in use (nothing was waited);
+// FORKED in a child of the process that made the runtime; DEADLOCK in a
+// simulation, for the thread outside that waits when nothing is left that
+// could wake it.
+weft_status_t weft_park(weft_parker_t* parker, int64_t deadline_ns);
+
+// Wakes the parker's thread, now or when it next parks. The parker may be
+// gone as soon as its thread has seen this; nothing is touched after that.
+void weft_unpark(weft_parker_t* parker);
+
+// --- The layer --------------------------------------------------------------
+
+// The graph lock guards `waiting_for` of activities and `blocked_on` of
+// futures. Leaf: no other lock is taken while it is held.
+weft_mutex_t* weft_async_graph_lock(weft_runtime_t* runtime);
+
+// Fills the slot and starts the workers; NULL for `simulation_seed` makes the
+// real thing. 0 workers means one a core, 0 spare threads the default of 64.
+// Errors: RESOURCE_EXHAUSTED; destroy what there is.
+weft_status_t weft_async_create(weft_runtime_t* runtime, uint32_t worker_count,
+                                uint32_t spare_thread_limit,
+                                const uint64_t* simulation_seed);
+// Stops timers and workers, in that order, waiting for tasks that run until
+// the deadline. Tasks that are queued still run. Errors: DEADLINE_EXCEEDED
+// with what still runs; call it again.
+weft_status_t weft_async_stop(weft_runtime_t* runtime, int64_t deadline_ns);
+// After a stop that succeeded, or a create that failed. Tasks that were posted
+// since the stop run here. An empty slot is fine.
+void weft_async_destroy(weft_runtime_t* runtime);
+
+// True when the runtime is a simulation.
+bool weft_async_is_simulated(weft_runtime_t* runtime);
+
+// True when the calling thread runs a task of this runtime, or is one of its
+// threads at all: what waits for those must not be called there.
+bool weft_async_is_task(weft_runtime_t* runtime);
+
+// FORKED when the calling process is a child of the one that made the
+// runtime: its threads do not exist here. About 100 ns.
+weft_status_t weft_async_check_process(weft_runtime_t* runtime);
+
+#endif  // WEFT_ASYNC_ASYNC_H_

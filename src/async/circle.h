@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Finding circles: who waits for whom. A future leads to what it follows or
+// to the activity that produces it, an activity to the future it waits for.
+//
+// The graph lock is held from looking to registering a new wait, so of two
+// waits that close a circle together the second one finds it. The walk holds
+// LOCK of the future it stands on until it has that of the next. A future
+// without an outcome is held by whoever will complete it, and cannot be
+// completed while its LOCK is held; so nothing on the way can be freed, and no
+// reference is needed.
+
+#ifndef WEFT_ASYNC_CIRCLE_H_
+#define WEFT_ASYNC_CIRCLE_H_
+
+#include "async/future_internal.h"
+
+// What a trail of waiting may end at, and where it went.
+#define WEFT_CIRCLE_TEXT_BYTES 1024
+#define WEFT_CIRCLE_PART_BYTES 256
+#define WEFT_CIRCLE_DEPTH 8
+
+typedef struct weft_circle {
+  // One of them is set.
+  const weft_activity_t* goal_activity;
+  weft_future_t* goal_future;
+  // Steps that may still be made.
+  uint32_t budget;
+  // Futures of several sources whose sources are being followed; LOCK held.
+  const weft_future_t* held[WEFT_CIRCLE_DEPTH];
+  uint32_t held_count;
+  // The trail, and the goal itself once it is found.
+  size_t length;
+  char text[WEFT_CIRCLE_TEXT_BYTES];
+  char goal[WEFT_CIRCLE_PART_BYTES];
+} weft_circle_t;
+
+// True when the trail from `future` leads to the goal. The graph lock is held
+// until the caller has noted its wait for `future`, or given it up.
+bool weft_circle_search(weft_circle_t* circle, weft_future_t* future);
+// The DEADLOCK status of a search that was true. `what` would close it.
+weft_status_t weft_circle_status(const weft_circle_t* circle, const char* what);
+
+static inline void weft_circle_init(weft_circle_t* circle,
+                                    const weft_activity_t* goal_activity,
+                                    weft_future_t* goal_future) {
+  circle->goal_activity = goal_activity;
+  circle->goal_future = goal_future;
+  circle->held_count = 0;
+  circle->length = 0;
+  circle->text[0] = '\0';
+  circle->goal[0] = '\0';
+  circle->budget = UINT32_C(1) << 20;
+}
+
+#endif  // WEFT_ASYNC_CIRCLE_H_

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "async/async_internal.h"
+#include "trace/trace.h"
+
+void weft_parker_init(weft_parker_t* parker, weft_runtime_t* runtime) {
+  *parker = (weft_parker_t){.runtime = runtime};
+}
+
+// Takes a wake-up that has come.
+static bool take(weft_parker_t* parker) {
+  uint32_t expected = WEFT_PARKER_WOKEN;
+  // Acquire: pairs with the release in `weft_unpark`.
+  return atomic_load_explicit(&parker->word, memory_order_acquire) ==
+             WEFT_PARKER_WOKEN &&
+         atomic_compare_exchange_strong_explicit(
+             &parker->word, &expected, WEFT_PARKER_EMPTY, memory_order_acquire,
+             memory_order_relaxed);
+}
+
+// Spins if that may pay; `out_spun` tells whether it did. True when the wake-up
+// came. Whoever carries a worker with tasks that wait does not spin: they
+// would wait with it.
+static bool spin(weft_parker_t* parker, weft_pool_t* pool, int64_t start_ns,
+                 bool* out_spun) {
+  const weft_thread_t* self = &weft_thread_self;
+  *out_spun = weft_spin_pays(&self->spin) &&
+              (self->worker == NULL ||
+               weft_pool_queue_is_empty(&self->worker->queue)) &&
+              weft_pool_try_spin(pool);
+  if (!*out_spun) {
+    return false;
+  }
+  bool woken = false;
+  do {
+    for (int i = 0; i < WEFT_SPIN_PAUSES; i++) {
+      weft_sys_pause();
+    }
+    woken = take(parker);
+  } while (!woken && weft_sys_now_ns() - start_ns < WEFT_SPIN_NS);
+  weft_pool_end_spin(pool);
+  return woken;
+}
+
+// Sleeps until woken; false when the deadline passed first.
+static bool sleep_until(weft_parker_t* parker, int64_t deadline_ns) {
+  uint32_t expected = WEFT_PARKER_EMPTY;
+  // Acquire on failure: pairs with the release in `weft_unpark`.
+  bool in_time = atomic_compare_exchange_strong_explicit(
+      &parker->word, &expected, WEFT_PARKER_ASLEEP, memory_order_acquire,
+      memory_order_acquire);
+  while (in_time && !take(parker)) {
+    if (weft_futex_wait(&parker->word, WEFT_PARKER_ASLEEP, deadline_ns)) {
+      continue;
+    }
+    expected = WEFT_PARKER_ASLEEP;
+    // Acquire on failure: as above; the wake-up came at the last moment.
+    if (atomic_compare_exchange_strong_explicit(
+            &parker->word, &expected, WEFT_PARKER_EMPTY, memory_order_acquire,
+            memory_order_acquire)) {
+      return false;
+    }
+  }
+  // Relaxed: once woken, nobody else writes the word.
+  atomic_store_explicit(&parker->word, WEFT_PARKER_EMPTY, memory_order_relaxed);
+  return true;
+}
+
+// Gives up the worker, if the thread carries one, sleeps, and takes one again.
+static weft_status_t sleep_detached(weft_parker_t* parker,
+                                    int64_t deadline_ns) {
+  weft_thread_t* self = &weft_thread_self;
+  bool had_worker = self->worker != NULL;
+  if (had_worker) {
+    WEFT_RETURN_IF_ERROR(weft_pool_lend(self->pool_thread));
+  }
+  weft_count(parker->runtime, WEFT_COUNTER_waits_blocked, 1);
+  bool woken = sleep_until(parker, deadline_ns);
+  if (had_worker) {
+    weft_pool_rejoin(self->pool_thread);
+  }
+  return woken ? WEFT_OK
+               : weft_status_make(WEFT_STATUS_DEADLINE_EXCEEDED,
+                                  "the deadline passed");
+}
+
+weft_status_t weft_park(weft_parker_t* parker, int64_t deadline_ns) {
+  if (take(parker)) {
+    return WEFT_OK;
+  }
+  weft_async_t* async = weft_async_of(parker->runtime);
+  if (async->simulation != NULL) {
+    return weft_simulation_park(async->simulation, parker, deadline_ns);
+  }
+  WEFT_RETURN_IF_ERROR(weft_async_check_process(parker->runtime));
+  int64_t start_ns = weft_sys_now_ns();
+  if (deadline_ns <= start_ns) {
+    return weft_status_make(WEFT_STATUS_DEADLINE_EXCEEDED,
+                            "the deadline passed before the wait");
+  }
+  bool spun;
+  if (spin(parker, async->pool, start_ns, &spun)) {
+    weft_spin_learn(&weft_thread_self.spin, false, 0);
+    return WEFT_OK;
+  }
+  weft_status_t status = sleep_detached(parker, deadline_ns);
+  weft_spin_learn(&weft_thread_self.spin, spun, weft_sys_now_ns() - start_ns);
+  return status;
+}
+
+void weft_unpark(weft_parker_t* parker) {
+  // Looked at first: once its thread is awake, the parker may be gone, and the
+  // runtime with it.
+  weft_simulation_t* simulation = weft_async_of(parker->runtime)->simulation;
+  // Release: pairs with the acquire in `take`.
+  uint32_t before = atomic_exchange_explicit(&parker->word, WEFT_PARKER_WOKEN,
+                                             memory_order_release);
+  if (before != WEFT_PARKER_ASLEEP) {
+    return;
+  }
+  if (simulation != NULL) {
+    weft_simulation_unpark(simulation, parker);
+  } else {
+    weft_futex_wake(&parker->word, 1);
+  }
+}

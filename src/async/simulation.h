@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A runtime in which one thread runs at a time, in an order that a seed
+// decides, on a clock that moves only when nothing else can. The same seed
+// and inputs give the same run, step by step.
+//
+// One thread holds the *turn*. The thread that made the runtime, the one
+// outside, holds it to begin with and whenever it runs; only it may use the
+// runtime. When it parks, or asks to run the simulation, it passes the turn
+// to a thread of the simulation, which takes steps: it picks a task that can
+// run, or a timer that is due, and runs it. A task that parks passes the turn
+// on to another such thread, so each task keeps its own stack; the step that
+// wakes it hands the turn back to its thread.
+//
+//   outside --park--> driver 1 --task parks--> driver 2 --resume--> driver 1
+//      ^--------------- nothing is left to do, or it is woken ---------'
+//
+// Tasks wait in lanes, each in order; a post chooses a lane by chance and so
+// does each step. With fewer tasks than lanes nearly every order can happen,
+// and every step takes the same time however many tasks wait.
+
+#ifndef WEFT_ASYNC_SIMULATION_H_
+#define WEFT_ASYNC_SIMULATION_H_
+
+#include "async/async.h"
+
+typedef struct weft_simulation weft_simulation_t;
+
+// Errors: RESOURCE_EXHAUSTED. `thread_limit` bounds the threads that it
+// starts, one when something first runs and one for each task that parks.
+weft_status_t weft_simulation_create(weft_runtime_t* runtime,
+                                     uint32_t thread_limit, uint64_t seed,
+                                     weft_simulation_t** out_simulation);
+weft_executor_t* weft_simulation_executor(weft_simulation_t* simulation);
+int64_t weft_simulation_now_ns(const weft_simulation_t* simulation);
+
+// True when the calling thread takes steps of this simulation.
+bool weft_simulation_is_inside(const weft_simulation_t* simulation);
+
+// As `weft_park` and `weft_unpark`, which have dealt with a parker that was
+// woken already. The calling thread has the turn.
+weft_status_t weft_simulation_park(weft_simulation_t* simulation,
+                                   weft_parker_t* parker, int64_t deadline_ns);
+void weft_simulation_unpark(weft_simulation_t* simulation,
+                            weft_parker_t* parker);
+
+// Takes steps until nothing is left to do or the limit is reached; returns
+// their number. From inside: 0.
+uint64_t weft_simulation_run(weft_simulation_t* simulation,
+                             uint64_t step_limit);
+
+// Runs what there is. Errors: DEADLINE_EXCEEDED when tasks are left that wait
+// for ever, or beyond the deadline.
+weft_status_t weft_simulation_stop(weft_simulation_t* simulation,
+                                   int64_t deadline_ns);
+// Ends the threads and frees; NULL is fine. After a stop that succeeded.
+void weft_simulation_destroy(weft_simulation_t* simulation);
+
+#endif  // WEFT_ASYNC_SIMULATION_H_

@@ -1,0 +1,393 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "async/simulation.h"
+
+#include <string.h>
+
+#include "base/container.h"
+#include "kit/kit.h"
+#include "weft/runtime.h"
+
+#define SECOND_NS ((int64_t)1000000000)
+
+static weft_runtime_t* make_simulation(uint64_t seed) {
+  const weft_runtime_options_t options = {.simulate = true, .seed = seed};
+  weft_runtime_t* runtime;
+  weft_kit_assert_ok(weft_runtime_create(&options, &runtime));
+  return runtime;
+}
+
+static void end_simulation(weft_runtime_t* runtime) {
+  weft_kit_assert_ok(weft_runtime_stop(runtime, WEFT_TIME_INFINITE));
+  weft_runtime_destroy(runtime);
+}
+
+static void post(weft_runtime_t* runtime, weft_task_t* task) {
+  weft_executor_post(weft_runtime_executor(runtime), task);
+}
+
+// --- A small program whose course is written down ---------------------------
+
+#define ACTORS 6
+#define LOG_LIMIT 512
+
+typedef struct world world_t;
+
+// A task that goes through a few steps: posts another, waits for a deadline,
+// wakes another, starts a timer.
+typedef struct player {
+  weft_task_t task;
+  world_t* world;
+  uint32_t index;
+  uint32_t rounds;
+  weft_parker_t parker;
+  weft_timer_t timer;
+} player_t;
+
+struct world {
+  weft_runtime_t* runtime;
+  player_t players[ACTORS];
+  uint32_t log[LOG_LIMIT];
+  uint32_t log_length;
+};
+
+static void note(world_t* world, uint32_t what, uint32_t who) {
+  if (world->log_length < LOG_LIMIT) {
+    world->log[world->log_length++] = what * 100 + who;
+  }
+}
+
+static void timer_called(weft_timer_t* timer, void* user) {
+  player_t* player = user;
+  (void)timer;
+  note(player->world, 1, player->index);
+  weft_unpark(&player->world->players[(player->index + 1) % ACTORS].parker);
+}
+
+static void play(weft_task_t* task) {
+  player_t* player = WEFT_CONTAINER_OF(task, player_t, task);
+  world_t* world = player->world;
+  note(world, 2, player->index);
+  if (player->rounds-- == 0) {
+    return;
+  }
+  int64_t deadline_ns =
+      weft_deadline_after(world->runtime, (1 + player->index % 3) * SECOND_NS);
+  weft_status_t status = weft_timer_start(world->runtime, &player->timer,
+                                          deadline_ns, 0, timer_called, player);
+  note(world, 3 + (uint32_t)weft_status_ignore(status), player->index);
+  status = weft_park(&player->parker, deadline_ns);
+  note(world, 30 + (uint32_t)weft_status_ignore(status), player->index);
+  note(world, weft_timer_stop(&player->timer) ? 60 : 61, player->index);
+  post(world->runtime, &player->task);
+}
+
+// Plays the whole program with a seed; returns the number of steps.
+static uint64_t play_world(uint64_t seed, world_t* world) {
+  memset(world, 0, sizeof(*world));
+  world->runtime = make_simulation(seed);
+  for (uint32_t i = 0; i < ACTORS; i++) {
+    player_t* player = &world->players[i];
+    player->task.run = play;
+    player->world = world;
+    player->index = i;
+    player->rounds = 5;
+    weft_parker_init(&player->parker, world->runtime);
+    post(world->runtime, &player->task);
+  }
+  uint64_t steps = weft_runtime_run(world->runtime, UINT64_MAX);
+  end_simulation(world->runtime);
+  return steps;
+}
+
+static void the_same_seed_takes_the_same_course(weft_kit_random_t* random,
+                                                void* user) {
+  (void)user;
+  static world_t first;
+  static world_t second;
+  uint64_t seed = weft_kit_random_next(random);
+  uint64_t steps = play_world(seed, &first);
+  assert_int_equal(steps, play_world(seed, &second));
+  assert_int_equal(first.log_length, second.log_length);
+  assert_memory_equal(first.log, second.log, sizeof(first.log));
+}
+
+static void a_run_can_be_repeated(void** state) {
+  (void)state;
+  weft_kit_for_some_seeds(100, the_same_seed_takes_the_same_course, NULL);
+}
+
+static void seeds_differ_in_the_course_they_take(void** state) {
+  (void)state;
+  static world_t first;
+  static world_t other;
+  play_world(1, &first);
+  uint32_t different = 0;
+  for (uint64_t seed = 2; seed < 12; seed++) {
+    play_world(seed, &other);
+    different += memcmp(first.log, other.log, sizeof(first.log)) != 0;
+  }
+  assert_true(different >= 9);
+}
+
+// --- Order ------------------------------------------------------------------
+
+typedef struct recorder {
+  weft_task_t task;
+  uint32_t* order;
+  uint32_t* count;
+  uint32_t index;
+} recorder_t;
+
+static void record(weft_task_t* task) {
+  recorder_t* recorder = WEFT_CONTAINER_OF(task, recorder_t, task);
+  recorder->order[(*recorder->count)++] = recorder->index;
+}
+
+static void every_order_of_three_tasks_happens(void** state) {
+  (void)state;
+  bool seen[27] = {false};
+  uint32_t kinds = 0;
+  for (uint64_t seed = 0; seed < 200; seed++) {
+    weft_runtime_t* runtime = make_simulation(seed);
+    uint32_t order[3];
+    uint32_t count = 0;
+    recorder_t recorders[3];
+    for (uint32_t i = 0; i < 3; i++) {
+      recorders[i] = (recorder_t){{.run = record}, order, &count, i};
+      post(runtime, &recorders[i].task);
+    }
+    assert_int_equal(3, weft_runtime_run(runtime, UINT64_MAX));
+    end_simulation(runtime);
+    uint32_t kind = order[0] * 9 + order[1] * 3 + order[2];
+    kinds += seen[kind] ? 0 : 1;
+    seen[kind] = true;
+  }
+  assert_int_equal(6, kinds);
+}
+
+// --- Waiting ----------------------------------------------------------------
+
+typedef struct unparker {
+  weft_task_t task;
+  weft_parker_t* parker;
+} unparker_t;
+
+static void run_unparker(weft_task_t* task) {
+  weft_unpark(WEFT_CONTAINER_OF(task, unparker_t, task)->parker);
+}
+
+static void waiting_outside_runs_the_simulation(void** state) {
+  (void)state;
+  weft_runtime_t* runtime = make_simulation(1);
+  weft_parker_t parker;
+  weft_parker_init(&parker, runtime);
+  unparker_t unparker = {{.run = run_unparker}, &parker};
+  for (int i = 0; i < 10; i++) {
+    post(runtime, &unparker.task);
+    weft_kit_assert_ok(weft_park(&parker, WEFT_TIME_INFINITE));
+  }
+  end_simulation(runtime);
+}
+
+static void the_clock_jumps_to_a_deadline_and_only_then(void** state) {
+  (void)state;
+  weft_runtime_t* runtime = make_simulation(1);
+  int64_t start_ns = weft_runtime_now_ns(runtime);
+  weft_parker_t parker;
+  weft_parker_init(&parker, runtime);
+  // An hour passes at once.
+  weft_kit_assert_status(
+      WEFT_STATUS_DEADLINE_EXCEEDED,
+      weft_park(&parker, weft_deadline_after(runtime, 3600 * SECOND_NS)));
+  assert_int_equal(start_ns + 3600 * SECOND_NS, weft_runtime_now_ns(runtime));
+  // What can run, runs before time passes.
+  unparker_t unparker = {{.run = run_unparker}, &parker};
+  post(runtime, &unparker.task);
+  weft_kit_assert_ok(weft_park(&parker, weft_deadline_after(runtime, 1)));
+  assert_int_equal(start_ns + 3600 * SECOND_NS, weft_runtime_now_ns(runtime));
+  // A deadline that has passed is not waited for.
+  weft_kit_assert_status(WEFT_STATUS_DEADLINE_EXCEEDED,
+                         weft_park(&parker, weft_runtime_now_ns(runtime)));
+  weft_kit_assert_status(WEFT_STATUS_DEADLINE_EXCEEDED,
+                         weft_park(&parker, WEFT_TIME_NOW));
+  end_simulation(runtime);
+}
+
+static void a_wait_that_nothing_can_end_is_a_deadlock(void** state) {
+  (void)state;
+  weft_runtime_t* runtime = make_simulation(1);
+  weft_parker_t parker;
+  weft_parker_init(&parker, runtime);
+  weft_kit_assert_status(WEFT_STATUS_DEADLOCK,
+                         weft_park(&parker, WEFT_TIME_INFINITE));
+  // The parker is good for another wait.
+  unparker_t unparker = {{.run = run_unparker}, &parker};
+  post(runtime, &unparker.task);
+  weft_kit_assert_ok(weft_park(&parker, WEFT_TIME_INFINITE));
+  end_simulation(runtime);
+}
+
+// Waits in a task.
+typedef struct waiter {
+  weft_task_t task;
+  weft_parker_t parker;
+  int64_t deadline_ns;
+  weft_status_code_t code;
+  bool is_over;
+} waiter_t;
+
+static void run_waiter(weft_task_t* task) {
+  waiter_t* waiter = WEFT_CONTAINER_OF(task, waiter_t, task);
+  waiter->code =
+      weft_status_ignore(weft_park(&waiter->parker, waiter->deadline_ns));
+  waiter->is_over = true;
+}
+
+static void init_waiter(waiter_t* waiter, weft_runtime_t* runtime) {
+  *waiter = (waiter_t){
+      .task.run = run_waiter,
+      .deadline_ns = WEFT_TIME_INFINITE,
+  };
+  weft_parker_init(&waiter->parker, runtime);
+}
+
+static void a_task_that_waits_lets_others_run(void** state) {
+  (void)state;
+  for (uint64_t seed = 0; seed < 10; seed++) {
+    weft_runtime_t* runtime = make_simulation(seed);
+    waiter_t waiters[4];
+    for (int i = 0; i < 4; i++) {
+      init_waiter(&waiters[i], runtime);
+      post(runtime, &waiters[i].task);
+    }
+    assert_int_equal(4, weft_runtime_run(runtime, UINT64_MAX));
+    for (int i = 0; i < 4; i++) {
+      assert_false(waiters[i].is_over);
+      weft_unpark(&waiters[i].parker);
+    }
+    assert_int_equal(4, weft_runtime_run(runtime, UINT64_MAX));
+    for (int i = 0; i < 4; i++) {
+      assert_true(waiters[i].is_over);
+      assert_int_equal(WEFT_STATUS_OK, waiters[i].code);
+    }
+    end_simulation(runtime);
+  }
+}
+
+static void a_task_may_wait_while_the_thread_outside_waits_for_another(
+    void** state) {
+  (void)state;
+  weft_runtime_t* runtime = make_simulation(3);
+  waiter_t waiter;
+  init_waiter(&waiter, runtime);
+  weft_parker_t parker;
+  weft_parker_init(&parker, runtime);
+  unparker_t unparker = {{.run = run_unparker}, &parker};
+  post(runtime, &waiter.task);
+  post(runtime, &unparker.task);
+  weft_kit_assert_ok(weft_park(&parker, WEFT_TIME_INFINITE));
+  weft_unpark(&waiter.parker);
+  weft_runtime_run(runtime, UINT64_MAX);
+  assert_true(waiter.is_over);
+  end_simulation(runtime);
+}
+
+static void waits_beyond_the_spare_threads_are_refused(void** state) {
+  (void)state;
+  const weft_runtime_options_t options = {.simulate = true,
+                                          .spare_thread_limit = 2};
+  weft_runtime_t* runtime;
+  weft_kit_assert_ok(weft_runtime_create(&options, &runtime));
+  waiter_t waiters[3];
+  uint32_t refused = 0;
+  for (int i = 0; i < 3; i++) {
+    init_waiter(&waiters[i], runtime);
+    post(runtime, &waiters[i].task);
+  }
+  weft_runtime_run(runtime, UINT64_MAX);
+  for (int i = 0; i < 3; i++) {
+    refused += waiters[i].code == WEFT_STATUS_RESOURCE_EXHAUSTED;
+    weft_unpark(&waiters[i].parker);
+  }
+  assert_int_equal(1, refused);
+  end_simulation(runtime);
+  assert_true(waiters[0].is_over && waiters[1].is_over && waiters[2].is_over);
+}
+
+// --- Running and stopping ---------------------------------------------------
+
+typedef struct repeater {
+  weft_task_t task;
+  weft_runtime_t* runtime;
+  uint64_t runs;
+  uint64_t inner_steps;
+  bool is_over;
+} repeater_t;
+
+static void run_repeater(weft_task_t* task) {
+  repeater_t* repeater = WEFT_CONTAINER_OF(task, repeater_t, task);
+  repeater->runs++;
+  repeater->inner_steps += weft_runtime_run(repeater->runtime, 10);
+  if (!repeater->is_over) {
+    post(repeater->runtime, task);
+  }
+}
+
+static void a_run_ends_at_the_step_limit(void** state) {
+  (void)state;
+  weft_runtime_t* runtime = make_simulation(1);
+  repeater_t repeater = {.task.run = run_repeater, .runtime = runtime};
+  assert_int_equal(0, weft_runtime_run(runtime, 100));
+  post(runtime, &repeater.task);
+  assert_int_equal(0, weft_runtime_run(runtime, 0));
+  assert_int_equal(100, weft_runtime_run(runtime, 100));
+  assert_int_equal(100, repeater.runs);
+  assert_int_equal(7, weft_runtime_run(runtime, 7));
+  assert_int_equal(107, repeater.runs);
+  // A task cannot run the simulation that runs it.
+  assert_int_equal(0, repeater.inner_steps);
+  repeater.is_over = true;
+  end_simulation(runtime);
+  assert_int_equal(108, repeater.runs);
+}
+
+static void a_stop_tells_of_tasks_that_wait_and_drops_timers(void** state) {
+  (void)state;
+  weft_runtime_t* runtime = make_simulation(1);
+  waiter_t waiter;
+  init_waiter(&waiter, runtime);
+  waiter_t patient;
+  init_waiter(&patient, runtime);
+  patient.deadline_ns = weft_deadline_after(runtime, 10 * SECOND_NS);
+  post(runtime, &waiter.task);
+  post(runtime, &patient.task);
+  weft_kit_assert_status_says(
+      WEFT_STATUS_DEADLINE_EXCEEDED, "2 tasks wait",
+      weft_runtime_stop(runtime, weft_deadline_after(runtime, SECOND_NS)));
+  // Time goes on for those who wait, although timers are closed.
+  weft_kit_assert_status_says(WEFT_STATUS_DEADLINE_EXCEEDED, "1 task waits",
+                              weft_runtime_stop(runtime, WEFT_TIME_INFINITE));
+  assert_int_equal(WEFT_STATUS_DEADLINE_EXCEEDED, patient.code);
+  weft_unpark(&waiter.parker);
+  end_simulation(runtime);
+  assert_true(waiter.is_over);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_run_can_be_repeated),
+      cmocka_unit_test(seeds_differ_in_the_course_they_take),
+      cmocka_unit_test(every_order_of_three_tasks_happens),
+      cmocka_unit_test(waiting_outside_runs_the_simulation),
+      cmocka_unit_test(the_clock_jumps_to_a_deadline_and_only_then),
+      cmocka_unit_test(a_wait_that_nothing_can_end_is_a_deadlock),
+      cmocka_unit_test(a_task_that_waits_lets_others_run),
+      cmocka_unit_test(
+          a_task_may_wait_while_the_thread_outside_waits_for_another),
+      cmocka_unit_test(waits_beyond_the_spare_threads_are_refused),
+      cmocka_unit_test(a_run_ends_at_the_step_limit),
+      cmocka_unit_test(a_stop_tells_of_tasks_that_wait_and_drops_timers),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

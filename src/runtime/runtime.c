@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "weft/runtime.h"
+
+#include <string.h>
+
+#include "actor/actor_layer.h"
+#include "async/async.h"
+#include "base/memory.h"
+#include "sys/slab.h"
+#include "trace/trace.h"
+
+// What the slot of this layer holds.
+typedef struct state {
+  bool is_stopped;
+} state_t;
+
+// --- Create -----------------------------------------------------------------
+
+static weft_status_t copy_name(weft_runtime_t* runtime, const char* name) {
+  size_t size_bytes = strlen(name) + 1;
+  char* copy = weft_memory_allocate(runtime->allocator, size_bytes);
+  if (copy == NULL) {
+    return weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED,
+                            "no memory for the name of the runtime");
+  }
+  memcpy(copy, name, size_bytes);
+  runtime->name = copy;
+  return WEFT_OK;
+}
+
+// Makes what all layers use.
+static weft_status_t create_base(weft_runtime_t* runtime,
+                                 const weft_runtime_options_t* options) {
+  runtime->size = 1;
+  runtime->incarnation = 1;
+  WEFT_RETURN_IF_ERROR(copy_name(runtime, options->name != NULL
+                                              ? options->name
+                                              : weft_sys_program_name()));
+  runtime->slots[WEFT_SLOT_RUNTIME] =
+      weft_memory_allocate_zeroed(runtime->allocator, sizeof(state_t));
+  runtime->slab = weft_slab_create(runtime->allocator);
+  if (runtime->slots[WEFT_SLOT_RUNTIME] == NULL || runtime->slab == NULL) {
+    return weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED,
+                            "no memory for the runtime");
+  }
+  return WEFT_OK;
+}
+
+static weft_status_t create_layers(weft_runtime_t* runtime,
+                                   const weft_runtime_options_t* options) {
+  WEFT_RETURN_IF_ERROR(create_base(runtime, options));
+  WEFT_RETURN_IF_ERROR(
+      weft_trace_create(runtime, options->on_warning, options->warning_user));
+  WEFT_RETURN_IF_ERROR(weft_async_create(
+      runtime, options->worker_count, options->spare_thread_limit,
+      options->simulate ? &options->seed : NULL));
+  const weft_actor_layer_options_t actor_options = {
+      .classes = options->classes,
+      .class_count = options->class_count,
+      .default_timeout_ns = options->default_timeout_ns,
+  };
+  return weft_actor_layer_create(runtime, &actor_options);
+}
+
+// --- Destroy ----------------------------------------------------------------
+
+static void free_runtime(void* user) {
+  weft_runtime_t* runtime = user;
+  const weft_allocator_t* allocator = runtime->allocator;
+  if (runtime->name != NULL) {
+    // The name is const for readers; the block is this runtime's own.
+    char* name = (char*)(uintptr_t)runtime->name;
+    weft_memory_free(allocator, name, strlen(name) + 1);
+  }
+  weft_memory_free(allocator, runtime, sizeof(*runtime));
+}
+
+// Frees the layers, as far as there are any, and then the runtime: at once, or
+// when the last future that somebody still holds is released.
+static void destroy_layers(weft_runtime_t* runtime) {
+  weft_actor_layer_destroy(runtime);
+  weft_async_destroy(runtime);
+  weft_trace_destroy(runtime);
+  weft_memory_free(runtime->allocator, runtime->slots[WEFT_SLOT_RUNTIME],
+                   sizeof(state_t));
+  runtime->slots[WEFT_SLOT_RUNTIME] = NULL;
+  if (runtime->slab != NULL) {
+    weft_slab_retire(runtime->slab, free_runtime, runtime);
+  } else {
+    free_runtime(runtime);
+  }
+}
+
+// --- The public functions ---------------------------------------------------
+
+weft_status_t weft_runtime_create(const weft_runtime_options_t* options,
+                                  weft_runtime_t** out_runtime) {
+  static const weft_runtime_options_t defaults = {0};
+  *out_runtime = NULL;
+  if (options == NULL) {
+    options = &defaults;
+  }
+  const weft_allocator_t* allocator =
+      weft_allocator_or_system(options->allocator);
+  weft_runtime_t* runtime =
+      weft_memory_allocate_zeroed(allocator, sizeof(*runtime));
+  if (runtime == NULL) {
+    return weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED,
+                            "no memory for the runtime");
+  }
+  runtime->allocator = allocator;
+  weft_status_t status = create_layers(runtime, options);
+  if (status == WEFT_OK) {
+    *out_runtime = runtime;
+  } else {
+    destroy_layers(runtime);
+  }
+  return status;
+}
+
+weft_status_t weft_runtime_stop(weft_runtime_t* runtime, int64_t deadline_ns) {
+  state_t* state = runtime->slots[WEFT_SLOT_RUNTIME];
+  WEFT_RETURN_IF_ERROR(weft_async_check_process(runtime));
+  if (weft_async_is_task(runtime)) {
+    return weft_status_make(WEFT_STATUS_FAILED_PRECONDITION,
+                            "a handler cannot stop its own runtime, which "
+                            "waits for the handler: stop it from outside");
+  }
+  if (state->is_stopped) {
+    return WEFT_OK;
+  }
+  WEFT_RETURN_IF_ERROR(weft_actor_layer_stop(runtime, deadline_ns));
+  WEFT_RETURN_IF_ERROR(weft_async_stop(runtime, deadline_ns));
+  state->is_stopped = true;
+  return WEFT_OK;
+}
+
+void weft_runtime_destroy(weft_runtime_t* runtime) {
+  if (runtime == NULL) {
+    return;
+  }
+  weft_status_t status = weft_runtime_stop(runtime, WEFT_TIME_INFINITE);
+  if (status == WEFT_OK) {
+    destroy_layers(runtime);
+    return;
+  }
+  if (weft_status_code(status) == WEFT_STATUS_FORKED) {
+    // The threads that must end first are not in this process, and a lock may
+    // be held by one of them for ever: the copied memory is left alone.
+    weft_status_release(status);
+    return;
+  }
+  // A handler destroys its own runtime: it is told so, and nothing happens.
+  weft_warn(runtime, status);
+}
+
+weft_status_t weft_runtime_serve(weft_runtime_t* runtime) {
+  return weft_status_make(
+      WEFT_STATUS_FAILED_PRECONDITION,
+      "rank %u runs the program of its job; only other ranks serve",
+      runtime->rank);
+}
+
+uint32_t weft_runtime_rank(const weft_runtime_t* runtime) {
+  return runtime->rank;
+}
+
+uint32_t weft_runtime_size(const weft_runtime_t* runtime) {
+  return runtime->size;
+}
+
+const weft_allocator_t* weft_runtime_allocator(const weft_runtime_t* runtime) {
+  return runtime->allocator;
+}

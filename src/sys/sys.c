@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "sys/sys.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "sys/signal.h"
+
+#define NS_PER_SECOND 1000000000
+
+// --- Locks ------------------------------------------------------------------
+
+void weft_mutex_init(weft_mutex_t* mutex) {
+  int error = pthread_mutex_init(&mutex->native, NULL);
+  weft_assert(error == 0);
+}
+
+void weft_mutex_deinit(weft_mutex_t* mutex) {
+  int error = pthread_mutex_destroy(&mutex->native);
+  weft_assert(error == 0);
+}
+
+void weft_mutex_lock(weft_mutex_t* mutex) {
+  int error = pthread_mutex_lock(&mutex->native);
+  weft_assert(error == 0);
+}
+
+void weft_mutex_unlock(weft_mutex_t* mutex) {
+  int error = pthread_mutex_unlock(&mutex->native);
+  weft_assert(error == 0);
+}
+
+// --- Futex ------------------------------------------------------------------
+
+bool weft_futex_wait(_Atomic uint32_t* word, uint32_t expected,
+                     int64_t deadline_ns) {
+  int64_t from_start_ns = deadline_ns > 0 ? deadline_ns : 0;
+  struct timespec deadline = {
+      .tv_sec = from_start_ns / NS_PER_SECOND,
+      .tv_nsec = from_start_ns % NS_PER_SECOND,
+  };
+  const struct timespec* limit =
+      deadline_ns == WEFT_TIME_INFINITE ? NULL : &deadline;
+  // The form with a bit set is the one whose time is a point, not a length.
+  long result = syscall(SYS_futex, word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG,
+                        expected, limit, NULL, FUTEX_BITSET_MATCH_ANY);
+  int error = result == 0 ? 0 : errno;
+  weft_assert(error == 0 || error == EAGAIN || error == EINTR ||
+              error == ETIMEDOUT);
+  return error != ETIMEDOUT;
+}
+
+void weft_futex_wake(_Atomic uint32_t* word, uint32_t count) {
+  uint32_t limit = count < INT_MAX ? count : INT_MAX;
+  // An error (EFAULT) means that the word is gone, and its sleepers with it.
+  (void)syscall(SYS_futex, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, limit, NULL,
+                NULL, 0);
+}
+
+// --- Threads ----------------------------------------------------------------
+
+static void* thread_main(void* argument) {
+  weft_sys_thread_t* thread = argument;
+  // A name that the system does not take is no reason to run without thread.
+  (void)pthread_setname_np(pthread_self(), thread->name);
+  void* stack = weft_signal_stack_open();
+  thread->run(thread->user);
+  weft_signal_stack_close(stack);
+  return NULL;
+}
+
+// All signals but faults: the kernel ends a process that blocks those, and no
+// handler gets to report them.
+static void blocked_signals(sigset_t* set) {
+  static const int faults[] = {SIGSEGV, SIGBUS,  SIGILL, SIGFPE,
+                               SIGABRT, SIGTRAP, SIGSYS};
+  sigfillset(set);
+  for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); ++i) {
+    sigdelset(set, faults[i]);
+  }
+}
+
+weft_status_t weft_sys_thread_start(weft_sys_thread_t* thread, const char* name,
+                                    void (*run)(void* user), void* user) {
+  *thread = (weft_sys_thread_t){.run = run, .user = user};
+  snprintf(thread->name, sizeof(thread->name), "%s", name);
+  sigset_t blocked;
+  sigset_t before;
+  blocked_signals(&blocked);
+  // A thread starts with the mask of its maker.
+  pthread_sigmask(SIG_SETMASK, &blocked, &before);
+  int error = pthread_create(&thread->native, NULL, thread_main, thread);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  thread->started = error == 0;
+  if (error != 0) {
+    return weft_status_make(
+        WEFT_STATUS_RESOURCE_EXHAUSTED,
+        "thread %s cannot be started: %s; use fewer threads, or raise the "
+        "limit of processes (ulimit -u)",
+        thread->name, strerrordesc_np(error));
+  }
+  return WEFT_OK;
+}
+
+void weft_sys_thread_join(weft_sys_thread_t* thread) {
+  if (thread->started) {
+    int error = pthread_join(thread->native, NULL);
+    weft_assert(error == 0);
+    thread->started = false;
+  }
+}
+
+uint32_t weft_sys_thread_id(void) {
+  static _Atomic uint32_t last_id;
+  static _Thread_local uint32_t own_id;
+  if (own_id == 0) {
+    // Relaxed: the numbers only have to differ.
+    own_id = atomic_fetch_add_explicit(&last_id, 1, memory_order_relaxed) + 1;
+    weft_assert(own_id != 0);
+  }
+  return own_id;
+}
+
+void weft_sys_yield(void) {
+  (void)sched_yield();
+}
+
+// --- Clock, cores, environment ----------------------------------------------
+
+int64_t weft_sys_now_ns(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * NS_PER_SECOND + now.tv_nsec;
+}
+
+// Counts with a mask of `core_limit` cores; 0 when that is too small.
+static uint32_t count_cores(size_t core_limit) {
+  cpu_set_t* set = CPU_ALLOC(core_limit);
+  if (set == NULL) {
+    return 1;
+  }
+  size_t size_bytes = CPU_ALLOC_SIZE(core_limit);
+  int count = 0;
+  if (sched_getaffinity(0, size_bytes, set) == 0) {
+    count = CPU_COUNT_S(size_bytes, set);
+  } else if (errno != EINVAL) {
+    count = 1;
+  }
+  CPU_FREE(set);
+  return (uint32_t)count;
+}
+
+uint32_t weft_sys_core_count(void) {
+  // The kernel refuses masks that are smaller than its own.
+  static const size_t limit = 1u << 20;
+  uint32_t count = 0;
+  for (size_t cores = CPU_SETSIZE; count == 0 && cores <= limit; cores *= 4) {
+    count = count_cores(cores);
+  }
+  return count > 0 ? count : 1;
+}
+
+const char* weft_sys_program_name(void) {
+  return program_invocation_short_name;
+}
+
+uint32_t weft_sys_process_id(void) {
+  return (uint32_t)getpid();
+}
+
+const char* weft_sys_environment(const char* name) {
+  return getenv(name);
+}
+
+bool weft_sys_write(int descriptor, const void* data, size_t size_bytes) {
+  const char* rest = data;
+  int saved = errno;
+  bool taken = true;
+  while (taken && size_bytes > 0) {
+    ssize_t count = write(descriptor, rest, size_bytes);
+    if (count > 0) {
+      rest += count;
+      size_bytes -= (size_t)count;
+    } else {
+      taken = count < 0 && errno == EINTR;
+    }
+  }
+  errno = saved;
+  return taken;
+}

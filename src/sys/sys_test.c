@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "sys/sys.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "kit/kit.h"
+
+// --- Locks ------------------------------------------------------------------
+
+typedef struct tally {
+  weft_mutex_t mutex;
+  size_t count;
+} tally_t;
+
+static void count_up(size_t index, void* user) {
+  (void)index;
+  tally_t* tally = user;
+  for (int i = 0; i < 10000; ++i) {
+    weft_mutex_lock(&tally->mutex);
+    ++tally->count;
+    weft_mutex_unlock(&tally->mutex);
+  }
+}
+
+static void a_mutex_lets_one_thread_in(void** state) {
+  (void)state;
+  tally_t tally = {.count = 0};
+  weft_mutex_init(&tally.mutex);
+  weft_kit_run_threads(4, count_up, &tally);
+  weft_mutex_deinit(&tally.mutex);
+  assert_int_equal(tally.count, 40000);
+}
+
+static void a_mutex_can_be_made_statically(void** state) {
+  (void)state;
+  static weft_mutex_t mutex = WEFT_MUTEX_INIT;
+  weft_mutex_lock(&mutex);
+  weft_mutex_unlock(&mutex);
+}
+
+// --- Futex ------------------------------------------------------------------
+
+static void a_wait_for_another_value_returns_at_once(void** state) {
+  (void)state;
+  _Atomic uint32_t word = 1;
+  assert_true(weft_futex_wait(&word, 0, WEFT_TIME_INFINITE));
+}
+
+static void a_wait_ends_at_its_deadline(void** state) {
+  (void)state;
+  _Atomic uint32_t word = 0;
+  int64_t deadline_ns = weft_sys_now_ns() + 2000000;
+  // It may wake for no reason before.
+  while (weft_futex_wait(&word, 0, deadline_ns)) {
+  }
+  assert_true(weft_sys_now_ns() >= deadline_ns);
+}
+
+static void a_deadline_that_passed_is_no_wait(void** state) {
+  (void)state;
+  _Atomic uint32_t word = 0;
+  assert_false(weft_futex_wait(&word, 0, WEFT_TIME_NOW));
+  assert_false(weft_futex_wait(&word, 0, -5));
+  assert_false(weft_futex_wait(&word, 0, INT64_MIN));
+  assert_false(weft_futex_wait(&word, 0, 1));
+}
+
+typedef struct gate {
+  _Atomic uint32_t word;
+  _Atomic uint32_t passed;
+} gate_t;
+
+static void pass_gate(size_t index, void* user) {
+  gate_t* gate = user;
+  if (index == 0) {
+    // Release: pairs with the acquire below.
+    atomic_store_explicit(&gate->word, 1, memory_order_release);
+    weft_futex_wake(&gate->word, UINT32_MAX);
+    return;
+  }
+  // Acquire: pairs with the release above.
+  while (atomic_load_explicit(&gate->word, memory_order_acquire) == 0) {
+    (void)weft_futex_wait(&gate->word, 0, WEFT_TIME_INFINITE);
+  }
+  atomic_fetch_add_explicit(&gate->passed, 1, memory_order_relaxed);
+}
+
+static void a_wake_reaches_all_sleepers(void** state) {
+  (void)state;
+  for (int i = 0; i < 50; ++i) {
+    gate_t gate = {0};
+    weft_kit_run_threads(4, pass_gate, &gate);
+    assert_int_equal(atomic_load_explicit(&gate.passed, memory_order_relaxed),
+                     3);
+  }
+}
+
+static void a_wake_of_nobody_is_fine(void** state) {
+  (void)state;
+  _Atomic uint32_t word = 0;
+  weft_futex_wake(&word, 1);
+}
+
+// --- Threads ----------------------------------------------------------------
+
+typedef struct report {
+  char name[32];
+  sigset_t blocked;
+  uint32_t id;
+  bool ran;
+} report_t;
+
+static void write_report(void* user) {
+  report_t* report = user;
+  pthread_getname_np(pthread_self(), report->name, sizeof(report->name));
+  pthread_sigmask(SIG_SETMASK, NULL, &report->blocked);
+  report->id = weft_sys_thread_id();
+  report->ran = true;
+}
+
+static report_t run_reporter(const char* name) {
+  report_t report = {.ran = false};
+  weft_sys_thread_t thread;
+  weft_kit_assert_ok(
+      weft_sys_thread_start(&thread, name, write_report, &report));
+  assert_true(thread.started);
+  weft_sys_thread_join(&thread);
+  assert_false(thread.started);
+  assert_true(report.ran);
+  return report;
+}
+
+static void a_thread_runs_under_its_name(void** state) {
+  (void)state;
+  report_t report = run_reporter("worker 1");
+  assert_string_equal(report.name, "worker 1");
+}
+
+static void a_long_name_is_cut(void** state) {
+  (void)state;
+  report_t report = run_reporter("a name of more than 15 bytes");
+  assert_string_equal(report.name, "a name of more ");
+}
+
+static void a_thread_leaves_signals_to_the_program_but_faults(void** state) {
+  (void)state;
+  sigset_t before;
+  sigemptyset(&before);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  report_t report = run_reporter("signals");
+  static const int asynchronous[] = {SIGINT,  SIGTERM, SIGHUP, SIGCHLD,
+                                     SIGUSR1, SIGALRM, SIGPIPE};
+  for (size_t i = 0; i < sizeof(asynchronous) / sizeof(int); ++i) {
+    assert_int_equal(sigismember(&report.blocked, asynchronous[i]), 1);
+  }
+  static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+  for (size_t i = 0; i < sizeof(faults) / sizeof(int); ++i) {
+    assert_int_equal(sigismember(&report.blocked, faults[i]), 0);
+  }
+  sigset_t after;
+  pthread_sigmask(SIG_SETMASK, NULL, &after);
+  for (int i = 1; i < 32; ++i) {
+    assert_int_equal(sigismember(&before, i), sigismember(&after, i));
+  }
+}
+
+static void a_thread_that_cannot_start_is_reported(void** state) {
+  (void)state;
+  // No address space has room for this stack.
+  pthread_attr_t usual;
+  pthread_attr_t huge;
+  pthread_getattr_default_np(&usual);
+  pthread_attr_init(&huge);
+  pthread_attr_setstacksize(&huge, (size_t)1 << 60);
+  pthread_setattr_default_np(&huge);
+  weft_sys_thread_t thread;
+  report_t report = {.ran = false};
+  weft_status_t status =
+      weft_sys_thread_start(&thread, "too big", write_report, &report);
+  pthread_setattr_default_np(&usual);
+  pthread_attr_destroy(&huge);
+  pthread_attr_destroy(&usual);
+  weft_kit_assert_status_says(WEFT_STATUS_RESOURCE_EXHAUSTED,
+                              "thread too big cannot be started", status);
+  assert_false(thread.started);
+  weft_sys_thread_join(&thread);
+  assert_false(report.ran);
+}
+
+static void note_id(size_t index, void* user) {
+  uint32_t* ids = user;
+  ids[index] = weft_sys_thread_id();
+}
+
+static void every_thread_has_a_number_of_its_own(void** state) {
+  (void)state;
+  // The second crew may run on the stacks of the first.
+  uint32_t ids[17];
+  weft_kit_run_threads(8, note_id, ids);
+  weft_kit_run_threads(8, note_id, ids + 8);
+  ids[16] = weft_sys_thread_id();
+  assert_int_equal(ids[16], weft_sys_thread_id());
+  for (size_t i = 0; i < 17; ++i) {
+    assert_int_not_equal(ids[i], 0);
+    for (size_t j = 0; j < i; ++j) {
+      assert_int_not_equal(ids[i], ids[j]);
+    }
+  }
+}
+
+// --- Clock, cores, environment ----------------------------------------------
+
+static void the_clock_never_goes_back(void** state) {
+  (void)state;
+  int64_t before_ns = weft_sys_now_ns();
+  assert_true(before_ns > 0);
+  for (int i = 0; i < 1000; ++i) {
+    int64_t now_ns = weft_sys_now_ns();
+    assert_true(now_ns >= before_ns);
+    before_ns = now_ns;
+  }
+}
+
+static void cores_are_those_of_the_affinity_mask(void** state) {
+  (void)state;
+  cpu_set_t all;
+  assert_int_equal(sched_getaffinity(0, sizeof(all), &all), 0);
+  assert_int_equal(weft_sys_core_count(), CPU_COUNT(&all));
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  for (size_t core = 0; CPU_COUNT(&one) == 0; ++core) {
+    if (CPU_ISSET(core, &all)) {
+      CPU_SET(core, &one);
+    }
+  }
+  assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
+  uint32_t count = weft_sys_core_count();
+  assert_int_equal(sched_setaffinity(0, sizeof(all), &all), 0);
+  assert_int_equal(count, 1);
+}
+
+static void the_program_has_a_name(void** state) {
+  (void)state;
+  char path[4096] = {0};
+  assert_true(readlink("/proc/self/exe", path, sizeof(path) - 1) > 0);
+  assert_string_equal(weft_sys_program_name(), strrchr(path, '/') + 1);
+}
+
+static void the_process_has_a_number(void** state) {
+  (void)state;
+  assert_int_equal(weft_sys_process_id(), getpid());
+}
+
+static void variables_of_the_environment_can_be_read(void** state) {
+  (void)state;
+  setenv("WEFT_SYS_TEST", "on", 1);
+  assert_string_equal(weft_sys_environment("WEFT_SYS_TEST"), "on");
+  unsetenv("WEFT_SYS_TEST");
+  assert_null(weft_sys_environment("WEFT_SYS_TEST"));
+}
+
+// --- Writing ----------------------------------------------------------------
+
+#define STREAM_BYTES ((size_t)300000)
+
+typedef struct stream {
+  int ends[2];
+  const unsigned char* data;
+  bool taken;
+  bool equal;
+} stream_t;
+
+static bool read_and_compare(const stream_t* stream) {
+  for (size_t i = 0; i < STREAM_BYTES;) {
+    unsigned char part[1000];
+    ssize_t count = read(stream->ends[0], part, sizeof(part));
+    if (count <= 0 || memcmp(part, stream->data + i, (size_t)count) != 0) {
+      return false;
+    }
+    i += (size_t)count;
+  }
+  return true;
+}
+
+static void write_or_read(size_t index, void* user) {
+  stream_t* stream = user;
+  if (index == 0) {
+    stream->taken = weft_sys_write(stream->ends[1], stream->data, STREAM_BYTES);
+  } else {
+    stream->equal = read_and_compare(stream);
+  }
+}
+
+static void all_is_written_even_in_parts(void** state) {
+  (void)state;
+  // More than a pipe holds.
+  unsigned char* data = test_malloc(STREAM_BYTES);
+  for (size_t i = 0; i < STREAM_BYTES; ++i) {
+    data[i] = (unsigned char)(i * 31);
+  }
+  stream_t stream = {.data = data};
+  assert_int_equal(pipe(stream.ends), 0);
+  weft_kit_run_threads(2, write_or_read, &stream);
+  assert_true(stream.taken);
+  assert_true(stream.equal);
+  close(stream.ends[0]);
+  close(stream.ends[1]);
+  test_free(data);
+}
+
+static void a_closed_descriptor_takes_nothing(void** state) {
+  (void)state;
+  int ends[2];
+  assert_int_equal(pipe(ends), 0);
+  close(ends[0]);
+  close(ends[1]);
+  errno = 77;
+  assert_false(weft_sys_write(ends[1], "x", 1));
+  assert_int_equal(errno, 77);
+  assert_true(weft_sys_write(ends[1], "x", 0));
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_mutex_lets_one_thread_in),
+      cmocka_unit_test(a_mutex_can_be_made_statically),
+      cmocka_unit_test(a_wait_for_another_value_returns_at_once),
+      cmocka_unit_test(a_wait_ends_at_its_deadline),
+      cmocka_unit_test(a_deadline_that_passed_is_no_wait),
+      cmocka_unit_test(a_wake_reaches_all_sleepers),
+      cmocka_unit_test(a_wake_of_nobody_is_fine),
+      cmocka_unit_test(a_thread_runs_under_its_name),
+      cmocka_unit_test(a_long_name_is_cut),
+      cmocka_unit_test(a_thread_leaves_signals_to_the_program_but_faults),
+      cmocka_unit_test(a_thread_that_cannot_start_is_reported),
+      cmocka_unit_test(every_thread_has_a_number_of_its_own),
+      cmocka_unit_test(the_clock_never_goes_back),
+      cmocka_unit_test(cores_are_those_of_the_affinity_mask),
+      cmocka_unit_test(the_program_has_a_name),
+      cmocka_unit_test(the_process_has_a_number),
+      cmocka_unit_test(variables_of_the_environment_can_be_read),
+      cmocka_unit_test(all_is_written_even_in_parts),
+      cmocka_unit_test(a_closed_descriptor_takes_nothing),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
