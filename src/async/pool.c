@@ -192,7 +192,7 @@ static inline weft_task_t* pick(weft_worker_t* worker) {
 // Steals from some other worker; NULL when nobody has tasks to spare.
 static weft_task_t* steal(weft_worker_t* worker) {
   weft_pool_t* pool = worker->pool;
-  for (uint32_t i = 1; i < pool->worker_count; i++) {
+  for (uint32_t i = 0; i < pool->worker_count; i++) {
     worker->victim = (worker->victim + 1) % pool->worker_count;
     weft_worker_t* victim = &pool->workers[worker->victim];
     if (victim != worker &&
@@ -212,6 +212,30 @@ static weft_task_t* find(weft_worker_t* worker) {
   return task != NULL ? task : steal(worker);
 }
 
+// Takes from `next` of another worker if its present task ran at the last look
+// already; NULL when there is none.
+static weft_task_t* steal_next(weft_worker_t* worker) {
+  weft_pool_t* pool = worker->pool;
+  weft_task_t* task = NULL;
+  for (uint32_t i = 0; i < pool->worker_count && task == NULL; i++) {
+    weft_worker_t* victim = &pool->workers[i];
+    // Relaxed, all: only compared.
+    uint32_t turns = atomic_load_explicit(&victim->turns, memory_order_relaxed);
+    if (victim == worker ||
+        atomic_load_explicit(&victim->queue.next, memory_order_relaxed) ==
+            NULL) {
+      continue;
+    }
+    if (atomic_load_explicit(&victim->spun_turns, memory_order_relaxed) ==
+        turns) {
+      task = weft_pool_queue_steal_next(&victim->queue);
+    }
+    // Relaxed: as above.
+    atomic_store_explicit(&victim->spun_turns, turns, memory_order_relaxed);
+  }
+  return task;
+}
+
 // Looks for a task for some microseconds, if that has paid lately and nobody
 // else does.
 static weft_task_t* spin(weft_pool_thread_t* thread, weft_worker_t* worker) {
@@ -227,13 +251,19 @@ static weft_task_t* spin(weft_pool_thread_t* thread, weft_worker_t* worker) {
     return NULL;
   }
   weft_task_t* task = NULL;
-  do {
+  int64_t spun_ns = 0;
+  int64_t next_look_ns = 0;
+  while (task == NULL && spun_ns < WEFT_SPIN_NS) {
     for (int i = 0; i < WEFT_SPIN_PAUSES; i++) {
       weft_sys_pause();
     }
     task = find(worker);
-  } while (task == NULL &&
-           weft_sys_now_ns() - thread->idle_since_ns < WEFT_SPIN_NS);
+    if (task == NULL && spun_ns >= next_look_ns) {
+      task = steal_next(worker);
+      next_look_ns += WEFT_POOL_NEXT_NS;
+    }
+    spun_ns = weft_sys_now_ns() - thread->idle_since_ns;
+  }
   weft_pool_end_spin(pool);
   if (task != NULL) {
     weft_spin_learn(&thread->spin, false, 0);

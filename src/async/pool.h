@@ -17,8 +17,9 @@
 //   thread for an idle worker unless somebody is *searching*: awake and about
 //   to look everywhere. Whoever ends a search with a find wakes the next.
 // - The first post of a task to an empty queue wakes nobody: it runs right
-//   after that task. So that it does not wait for ever behind a task that does
-//   not end, one idle thread *watches*: it looks at the queues every few
+//   after that task. Whoever spins takes it when that task lasts for more than
+//   some microseconds. And so that it does not wait for ever behind a task that
+//   does not end, one idle thread *watches*: it looks at the queues every few
 //   milliseconds while some worker is busy and another is idle. Nobody watches
 //   when all are idle. The watcher also makes up for the wake-ups that posts
 //   on the hot path, which read `idle_count` and `searching` without a locked
@@ -42,6 +43,8 @@ typedef struct weft_pool weft_pool_t;
 #define WEFT_POOL_LOOK_TURNS 64
 // Tasks that a worker takes from the injected list at a time, at most.
 #define WEFT_POOL_BATCH 64
+// How often somebody who spins looks for tasks in `next` of others.
+#define WEFT_POOL_NEXT_NS 2000
 // How often the watcher looks: at first, and, twice as seldom each time that
 // it finds nothing, in the end.
 #define WEFT_POOL_WATCH_FIRST_NS 500000
@@ -54,6 +57,8 @@ struct weft_worker {
   weft_task_t* current;
   // Tasks run so far. The watcher reads it.
   _Atomic uint32_t turns;
+  // `turns` when somebody who spins last looked.
+  _Atomic uint32_t spun_turns;
   // Tasks until the next look, and from one look to the other; when the last
   // look was; and where it found a task.
   uint32_t turns_to_look;
@@ -83,6 +88,8 @@ struct weft_pool_thread {
   weft_spin_t spin;
   int64_t idle_since_ns;
   bool has_spun;
+  // Its own: the task that waits, while it carries no worker.
+  weft_task_t* current;
   // --- Guarded by the pool's lock, but read by itself while it is awake ---
   weft_pool_thread_t* next_idle;
   // The worker it was given while it slept.

@@ -356,6 +356,7 @@ weft_status_t weft_pool_lend(weft_pool_thread_t* thread) {
   weft_pool_t* pool = thread->pool;
   weft_worker_t* worker = weft_thread_self.worker;
   WEFT_RETURN_IF_ERROR(detach(thread));
+  thread->current = worker->current;
   // Whoever comes to help takes from the stack, not from `next`.
   weft_task_t* task = weft_pool_queue_take_next(&worker->queue);
   if (task != NULL && !weft_pool_places_push(&worker->queue.stack, task)) {
@@ -378,6 +379,7 @@ void weft_pool_rejoin(weft_pool_thread_t* thread) {
   weft_mutex_lock(&pool->lock);
   weft_worker_t* worker = take_idle_worker_locked(pool);
   if (worker != NULL) {
+    worker->current = thread->current;
     thread->is_detached = false;
     pool->detached_count--;
   }

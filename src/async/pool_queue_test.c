@@ -208,22 +208,50 @@ static void own_or_steal(size_t index, void* user) {
   }
 }
 
-static void each_task_is_taken_by_one_thread(void** state) {
-  (void)state;
-  static heist_t static_heist;
-  heist_t* heist = &static_heist;
-  for (int i = 0; i < THREADS; i++) {
-    heist->queues[i].is_shared = true;
+// The first thread puts two tasks at a time and takes them back; the others
+// are after the same two.
+static void fight_for_the_last_two(size_t index, void* user) {
+  heist_t* heist = user;
+  weft_pool_queue_t* queue = &heist->queues[0];
+  for (uint32_t i = 0; index == 0 && i < heist->task_count; i++) {
+    while (!weft_pool_places_push(&queue->stack, &heist->tasks[i].task)) {
+      take(heist, weft_pool_stack_pop(queue));
+    }
+    for (int take_two = 0; i % 2 == 1 && take_two < 2; take_two++) {
+      take(heist, weft_pool_stack_pop(queue));
+    }
   }
-  heist->task_count = (uint32_t)weft_kit_amount(TASKS);
-  heist->tasks = test_calloc(heist->task_count, sizeof(counted_t));
-  weft_kit_run_threads(THREADS, own_or_steal, heist);
-  for (uint32_t i = 0; i < heist->task_count; i++) {
+  while (!is_over(heist)) {
+    take(heist, index == 0 ? weft_pool_stack_pop(queue)
+                           : weft_pool_stack_take_oldest(queue));
+  }
+}
+
+static void check_heist(void (*body)(size_t index, void* user)) {
+  static heist_t heist;
+  heist = (heist_t){.tasks = NULL};
+  for (int i = 0; i < THREADS; i++) {
+    heist.queues[i].is_shared = true;
+  }
+  heist.task_count = (uint32_t)weft_kit_amount(TASKS);
+  heist.tasks = test_calloc(heist.task_count, sizeof(counted_t));
+  weft_kit_run_threads(THREADS, body, &heist);
+  for (uint32_t i = 0; i < heist.task_count; i++) {
     // Relaxed: all threads have ended.
     assert_int_equal(
-        1, atomic_load_explicit(&heist->tasks[i].taken, memory_order_relaxed));
+        1, atomic_load_explicit(&heist.tasks[i].taken, memory_order_relaxed));
   }
-  test_free(heist->tasks);
+  test_free(heist.tasks);
+}
+
+static void each_task_is_taken_by_one_thread(void** state) {
+  (void)state;
+  check_heist(own_or_steal);
+}
+
+static void the_last_two_tasks_are_taken_once(void** state) {
+  (void)state;
+  check_heist(fight_for_the_last_two);
 }
 
 int main(void) {
@@ -234,6 +262,7 @@ int main(void) {
       cmocka_unit_test(next_holds_one_task),
       cmocka_unit_test(a_thief_takes_half_of_the_oldest),
       cmocka_unit_test(each_task_is_taken_by_one_thread),
+      cmocka_unit_test(the_last_two_tasks_are_taken_once),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

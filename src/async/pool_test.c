@@ -239,6 +239,43 @@ static void two_tasks_in_turn_do_not_starve_a_third(void** state) {
   end_runtime(runtime);
 }
 
+// Repeats itself once, and so waits among those that do.
+typedef struct again {
+  setter_t setter;
+  weft_runtime_t* runtime;
+  bool has_run;
+} again_t;
+
+static void run_again(weft_task_t* task) {
+  setter_t* setter = WEFT_CONTAINER_OF(task, setter_t, task);
+  again_t* again = WEFT_CONTAINER_OF(setter, again_t, setter);
+  if (again->has_run) {
+    run_setter(task);
+    return;
+  }
+  again->has_run = true;
+  post(again->runtime, task);
+}
+
+static void two_tasks_in_turn_do_not_starve_one_that_repeats(void** state) {
+  (void)state;
+  weft_runtime_t* runtime = make_runtime(1, 0);
+  weft_parker_t parker;
+  weft_parker_init(&parker, runtime);
+  again_t again = {.setter.task.run = run_again, .runtime = runtime};
+  repeater_t b = {.task.run = run_repeater,
+                  .runtime = runtime,
+                  .flag = &again.setter.flag,
+                  .parker = &parker};
+  repeater_t a = b;
+  a.other = &b.task;
+  a.once = &again.setter.task;
+  b.other = &a.task;
+  post(runtime, &a.task);
+  weft_kit_assert_ok(weft_park(&parker, WEFT_TIME_INFINITE));
+  end_runtime(runtime);
+}
+
 // Posts a task and does not return before that has run.
 typedef struct stubborn {
   weft_task_t task;
@@ -534,13 +571,30 @@ static void a_task_posted_after_the_stop_runs_when_all_is_destroyed(
   assert_int_equal(1, atomic_load_explicit(&setter.flag, memory_order_relaxed));
 }
 
+// --- Sizes ------------------------------------------------------------------
+
+static void what_every_task_touches_is_small(void** state) {
+  (void)state;
+  assert_int_equal(2 * sizeof(void*), sizeof(weft_task_t));
+  // The worker's own words are one cache line, `next` begins another.
+  assert_int_equal(64, offsetof(weft_worker_t, queue));
+  assert_int_equal(0, offsetof(weft_pool_queue_t, next));
+  assert_int_equal(0, offsetof(weft_pool_places_t, head));
+  assert_int_equal(64, offsetof(weft_pool_places_t, tail));
+  // Threads that wait keep these on their stacks, futures embed timers.
+  assert_true(sizeof(weft_timer_t) <= 72);
+  assert_true(sizeof(weft_parker_t) <= 112);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(what_every_task_touches_is_small),
       cmocka_unit_test(every_task_runs_once_on_one_worker),
       cmocka_unit_test(every_task_runs_once_on_many_workers),
       cmocka_unit_test(a_burst_beyond_all_places_loses_nothing),
       cmocka_unit_test(a_task_that_repeats_does_not_starve_injected_ones),
       cmocka_unit_test(two_tasks_in_turn_do_not_starve_a_third),
+      cmocka_unit_test(two_tasks_in_turn_do_not_starve_one_that_repeats),
       cmocka_unit_test(a_task_behind_one_that_does_not_end_runs_elsewhere),
       cmocka_unit_test(each_post_from_outside_wakes_somebody),
       cmocka_unit_test(tasks_that_wait_leave_their_workers_to_others),
