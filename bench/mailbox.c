@@ -34,7 +34,7 @@ typedef struct mailbox {
 
 static weft_status_t put(mailbox_t* mailbox) {
   weft_mailbox_node_t* node = mailbox->free[--mailbox->free_count];
-  switch (weft_mailbox_push(&mailbox->in, &mailbox->out, node, false)) {
+  switch (weft_mailbox_push(&mailbox->in, node, false)) {
     case WEFT_MAILBOX_PUSHED_FIRST:
       mailbox->posted++;
       return WEFT_OK;
@@ -56,7 +56,7 @@ static uint32_t take_turn(mailbox_t* mailbox) {
     mailbox->free[mailbox->free_count++] = passed;
     taken++;
   }
-  weft_mailbox_finish(&mailbox->out, taken);
+  weft_mailbox_finish(&mailbox->in, taken);
   (void)weft_mailbox_try_idle(&mailbox->in, &mailbox->out);
   return taken;
 }

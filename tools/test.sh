@@ -82,7 +82,7 @@ run_sanitized() {
     ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 \
     UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
     TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 \
-    run_meson "$1" "$2" --timeout-multiplier 4
+    run_meson "$1" "$2" --timeout-multiplier 2
   wrapper=()
 }
 

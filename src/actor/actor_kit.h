@@ -252,6 +252,14 @@ static inline void weft_actor_kit_deinit(weft_actor_kit_t* kit) {
   weft_kit_allocator_deinit(&kit->memory);
 }
 
+// Memory in use at this moment, by whatever thread.
+static inline size_t weft_actor_kit_bytes(weft_actor_kit_t* kit) {
+  pthread_mutex_lock(&kit->memory.lock);
+  size_t bytes = kit->memory.bytes_in_use;
+  pthread_mutex_unlock(&kit->memory.lock);
+  return bytes;
+}
+
 // For cmocka: `*state` is a weft_actor_kit_t, simulated or with two workers.
 static inline int weft_actor_kit_setup_simulated(void** state) {
   static weft_actor_kit_t kit;
@@ -408,6 +416,13 @@ static inline weft_probe_pair_t weft_probe_pair(const weft_actor_kit_t* kit) {
   weft_kit_assert_ok(
       weft_promise_create(kit->runtime, &pair.promise, &pair.future));
   return pair;
+}
+
+// Keeps the promise; the future stays.
+static inline void weft_probe_pair_keep(weft_probe_pair_t* pair,
+                                        weft_value_t value) {
+  weft_kit_assert_ok(weft_promise_set(pair->promise, value));
+  weft_promise_release(pair->promise);
 }
 
 // Keeps the promise and drops both ends.

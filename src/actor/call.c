@@ -10,18 +10,31 @@
 #include "actor/reply.h"
 #include "actor/room.h"
 #include "actor/roster.h"
-#include "weft/tensor.h"
+
+// One path for all that nearly every message needs; what few need is kept off
+// it.
+#define INLINE inline __attribute__((always_inline))
+#define COLD __attribute__((cold, noinline))
 
 // --- Putting in -------------------------------------------------------------
 
-weft_mailbox_push_t weft_entry_put(weft_actor_entry_t* entry,
-                                   weft_message_t* message, bool regardless) {
+static inline weft_mailbox_push_t put(weft_actor_entry_t* entry,
+                                      weft_message_t* message,
+                                      bool regardless) {
+  if (regardless) {
+    message->flags |= WEFT_MESSAGE_UNCOUNTED;
+  }
   weft_mailbox_push_t push =
-      weft_mailbox_push(&entry->in, &entry->out, &message->node, regardless);
+      weft_mailbox_push(&entry->in, &message->node, regardless);
   if (push == WEFT_MAILBOX_PUSHED_FIRST) {
     weft_entry_post(entry);
   }
   return push;
+}
+
+weft_mailbox_push_t weft_entry_put(weft_actor_entry_t* entry,
+                                   weft_message_t* message, bool regardless) {
+  return put(entry, message, regardless);
 }
 
 void weft_message_discard(weft_runtime_t* runtime, weft_message_t* message) {
@@ -40,28 +53,24 @@ void weft_message_discard(weft_runtime_t* runtime, weft_message_t* message) {
 // --- Deadlines --------------------------------------------------------------
 
 // The deadline of a message: that of the options, cut to what is left of the
-// deadline of the work that sends it.
-static weft_status_t find_deadline(const weft_actor_layer_t* layer,
-                                   const weft_call_options_t* options,
-                                   int64_t* out_deadline_ns) {
-  const weft_activity_t* activity = weft_thread_self.activity;
-  int64_t inherited_ns =
-      activity != NULL ? activity->deadline_ns : WEFT_TIME_INFINITE;
+// deadline of the work that sends it, `*deadline_ns` at first.
+static COLD weft_status_t cut_deadline(const weft_actor_layer_t* layer,
+                                       const weft_call_options_t* options,
+                                       int64_t* deadline_ns) {
+  int64_t inherited_ns = *deadline_ns;
   int64_t timeout_ns = options != NULL ? options->timeout_ns : 0;
-  *out_deadline_ns = inherited_ns;
   if (timeout_ns < 0) {
     return weft_status_make(WEFT_STATUS_INVALID_ARGUMENT,
                             "the timeout of a message is %lld ns: give a "
                             "length of time, or 0 for the default",
                             (long long)timeout_ns);
   }
-  if (timeout_ns == 0 && inherited_ns == WEFT_TIME_INFINITE &&
-      layer->default_timeout_ns != 0) {
+  if (timeout_ns == 0 && inherited_ns == WEFT_TIME_INFINITE) {
     timeout_ns = layer->default_timeout_ns;
   }
   if (timeout_ns != 0 && timeout_ns != WEFT_TIME_INFINITE) {
     int64_t own_ns = weft_deadline_after(layer->runtime, timeout_ns);
-    *out_deadline_ns = own_ns < inherited_ns ? own_ns : inherited_ns;
+    *deadline_ns = own_ns < inherited_ns ? own_ns : inherited_ns;
   }
   return WEFT_OK;
 }
@@ -80,9 +89,9 @@ static bool may_wait(const weft_actor_entry_t* entry, int64_t deadline_ns,
 }
 
 // Waits for room and tries again, until the message is in.
-static weft_status_t put_when_there_is_room(
-    weft_actor_entry_t* entry, weft_message_t* message,
-    const weft_call_options_t* options) {
+static COLD weft_status_t
+put_when_there_is_room(weft_actor_entry_t* entry, weft_message_t* message,
+                       const weft_call_options_t* options) {
   weft_mailbox_push_t push = WEFT_MAILBOX_IS_FULL;
   if (!may_wait(entry, message->deadline_ns, options)) {
     // Full mailboxes are how fast senders are slowed down, many times a
@@ -99,7 +108,7 @@ static weft_status_t put_when_there_is_room(
     }
     // Somebody else may have the entry by now.
     push = weft_entry_generation(entry) == message->generation
-               ? weft_entry_put(entry, message, false)
+               ? put(entry, message, false)
                : WEFT_MAILBOX_IS_CLOSED;
   }
   if (push == WEFT_MAILBOX_IS_CLOSED) {
@@ -111,130 +120,152 @@ static weft_status_t put_when_there_is_room(
 }
 
 // --- Sending ----------------------------------------------------------------
+// What follows is one function, `submit`, in parts that the compiler puts
+// together; for a send without options it is a straight line.
 
 typedef struct submission {
   weft_runtime_t* runtime;
-  weft_actor_t actor;
   uint32_t endpoint_index;
   const weft_arguments_t* arguments;
   const weft_call_options_t* options;
-  // Where the caller wants the reply; NULL for a send.
-  weft_future_t** out_future;
   // Found on the way.
+  weft_actor_layer_t* layer;
   weft_actor_entry_t* entry;
   const weft_endpoint_t* endpoint;
   weft_trace_thread_t* trace;
-  uint64_t tensor_bytes;
 } submission_t;
 
 // The reply of a call, tied to the call that is served here, if there is one.
-static weft_status_t add_reply(const submission_t* submission,
+static weft_status_t add_reply(weft_actor_entry_t* entry,
+                               const weft_endpoint_t* endpoint,
                                weft_message_t* message) {
-  WEFT_RETURN_IF_ERROR(
-      weft_reply_create(submission->entry, submission->endpoint,
-                        message->deadline_ns, &message->reply));
+  WEFT_RETURN_IF_ERROR(weft_reply_create(entry, endpoint, message->deadline_ns,
+                                         &message->reply));
   const weft_activity_t* activity = weft_thread_self.activity;
   weft_future_t* parent = activity != NULL ? activity->serving : NULL;
   return parent != NULL ? weft_reply_follow(message->reply, parent) : WEFT_OK;
 }
 
-// Notes what can be seen of a message from outside, just before it can be
-// handled.
-static inline void note(submission_t* submission, weft_message_t* message) {
-  weft_trace_thread_t* trace = weft_trace_self(submission->runtime);
-  const weft_endpoint_t* endpoint = submission->endpoint;
-  submission->trace = trace;
-  weft_flight_record(trace, WEFT_FLIGHT_SEND, endpoint->name,
-                     submission->actor.index, (uintptr_t)message);
-  for (uint32_t i = 0; i < message->argument_count; i++) {
-    submission->tensor_bytes += weft_value_tensor_bytes(message->arguments[i]);
-  }
-  if (__builtin_expect(trace->is_on, 0)) {
-    message->flow = weft_trace_send(trace, endpoint->name);
-  }
-}
-
-// Everything of a message that comes before it is put in.
-static inline weft_status_t prepare(submission_t* submission,
-                                    weft_message_t* message) {
-  const weft_actor_layer_t* layer = submission->entry->layer;
-  message->generation = submission->actor.generation;
-  message->sender = weft_sender_self(layer);
-  WEFT_RETURN_IF_ERROR(
-      find_deadline(layer, submission->options, &message->deadline_ns));
-  if (submission->out_future != NULL) {
-    WEFT_RETURN_IF_ERROR(add_reply(submission, message));
-  }
-  if (__builtin_expect((message->flags & WEFT_MESSAGE_FUTURES) != 0, 0)) {
-    weft_message_start_arguments(message);
-  }
-  note(submission, message);
-  return WEFT_OK;
-}
-
-static inline weft_status_t put(const submission_t* submission,
-                                weft_message_t* message) {
-  weft_actor_entry_t* entry = submission->entry;
-  weft_mailbox_push_t push = weft_entry_put(entry, message, false);
-  if (__builtin_expect(push <= WEFT_MAILBOX_PUSHED_FIRST, 1)) {
-    return WEFT_OK;
-  }
-  if (push == WEFT_MAILBOX_IS_CLOSED) {
-    return weft_actor_not_found(submission->actor);
-  }
-  return put_when_there_is_room(entry, message, submission->options);
-}
-
-static inline void count(const submission_t* submission) {
-  weft_trace_count(submission->trace, WEFT_COUNTER_messages_sent, 1);
-  if (__builtin_expect(submission->tensor_bytes != 0, 0)) {
-    weft_trace_count(submission->trace, WEFT_COUNTER_bytes_passed,
-                     submission->tensor_bytes);
-  }
-}
-
-static weft_status_t make(submission_t* submission,
-                          weft_message_t** out_message) {
+// Finds the actor. Errors: CLOSED; NOT_FOUND.
+static INLINE weft_status_t find(submission_t* submission,
+                                 const weft_actor_t* actor) {
   weft_actor_layer_t* layer = weft_actor_layer_of(submission->runtime);
-  *out_message = NULL;
+  submission->layer = layer;
   // Relaxed: whoever sends while the layer stops may find either.
   if (__builtin_expect(
           atomic_load_explicit(&layer->is_stopping, memory_order_relaxed), 0)) {
     return weft_status_make(WEFT_STATUS_CLOSED,
                             "the runtime stops: nothing can be sent");
   }
-  weft_actor_entry_t* entry = weft_roster_find(layer, submission->actor);
+  submission->entry = weft_roster_find(layer, *actor);
   // The class may be that of the entry's next actor; then the message finds
   // that its generation is over.
-  const weft_class_t* actor_class =
-      entry != NULL ? weft_entry_class(entry) : NULL;
-  if (__builtin_expect(actor_class == NULL, 0)) {
-    return weft_actor_not_found(submission->actor);
+  if (__builtin_expect(submission->entry == NULL ||
+                           weft_entry_class(submission->entry) == NULL,
+                       0)) {
+    return weft_actor_not_found(*actor);
   }
-  WEFT_RETURN_IF_ERROR(weft_message_create(submission->runtime, actor_class,
-                                           submission->endpoint_index,
-                                           submission->arguments, out_message));
-  submission->entry = entry;
-  submission->endpoint = &actor_class->endpoints[submission->endpoint_index];
   return WEFT_OK;
 }
 
-static inline weft_status_t submit(submission_t* submission) {
-  weft_message_t* message;
-  WEFT_RETURN_IF_ERROR(make(submission, &message));
-  weft_status_t status = prepare(submission, message);
+// Who sends, and until when the message has time.
+static INLINE weft_status_t stamp(submission_t* submission, uint32_t generation,
+                                  weft_message_t* message) {
+  const weft_actor_layer_t* layer = submission->layer;
+  const weft_context_t* context = weft_context_current;
+  if (__builtin_expect(context != NULL && context->entry->layer == layer, 1)) {
+    message->sender = context->sender;
+    submission->trace = context->trace;
+  } else {
+    message->sender = weft_sender_self(layer);
+    submission->trace = weft_trace_self(submission->runtime);
+  }
+  message->generation = generation;
+  const weft_activity_t* activity = weft_thread_self.activity;
+  message->deadline_ns =
+      activity != NULL ? activity->deadline_ns : WEFT_TIME_INFINITE;
+  return __builtin_expect(
+             submission->options != NULL || layer->default_timeout_ns != 0, 0)
+             ? cut_deadline(layer, submission->options, &message->deadline_ns)
+             : WEFT_OK;
+}
+
+// Notes what can be seen of a message from outside, just before it can be
+// handled.
+static INLINE void note(const submission_t* submission,
+                        weft_message_t* message) {
+  weft_trace_thread_t* trace = submission->trace;
+  const weft_endpoint_t* endpoint = submission->endpoint;
+  weft_flight_record(trace, WEFT_FLIGHT_SEND, endpoint->name,
+                     submission->entry->index, (uintptr_t)message);
+  if (__builtin_expect(trace->is_on, 0)) {
+    message->flow = weft_trace_send(trace, endpoint->name);
+  }
+}
+
+static COLD weft_status_t put_slowly(weft_mailbox_push_t push,
+                                     weft_actor_entry_t* entry,
+                                     weft_message_t* message,
+                                     const weft_call_options_t* options) {
+  if (push == WEFT_MAILBOX_IS_CLOSED) {
+    weft_actor_t actor = weft_entry_handle(entry);
+    actor.generation = message->generation;
+    return weft_actor_not_found(actor);
+  }
+  return put_when_there_is_room(entry, message, options);
+}
+
+// The message is complete. Puts it in and counts it.
+static INLINE weft_status_t deliver(const submission_t* submission,
+                                    weft_message_t* message) {
   // Once the message is in it may be gone.
-  weft_future_t* reply = message->reply;
+  uint64_t tensor_bytes =
+      __builtin_expect((message->flags & WEFT_MESSAGE_SCALARS) != 0, 1)
+          ? 0
+          : weft_message_tensor_bytes(message);
+  note(submission, message);
+  weft_mailbox_push_t push = put(submission->entry, message, false);
+  if (__builtin_expect(push > WEFT_MAILBOX_PUSHED_FIRST, 0)) {
+    WEFT_RETURN_IF_ERROR(
+        put_slowly(push, submission->entry, message, submission->options));
+  }
+  weft_trace_count(submission->trace, WEFT_COUNTER_messages_sent, 1);
+  if (__builtin_expect(tensor_bytes != 0, 0)) {
+    weft_trace_count(submission->trace, WEFT_COUNTER_bytes_passed,
+                     tensor_bytes);
+  }
+  return WEFT_OK;
+}
+
+// `out_future` is where the caller wants the reply; NULL for a send.
+static INLINE weft_status_t submit(submission_t* submission,
+                                   const weft_actor_t* actor,
+                                   weft_future_t** out_future) {
+  WEFT_RETURN_IF_ERROR(find(submission, actor));
+  const weft_class_t* actor_class = weft_entry_class(submission->entry);
+  weft_message_t* message;
+  WEFT_RETURN_IF_ERROR(weft_message_create(submission->runtime, actor_class,
+                                           submission->endpoint_index,
+                                           submission->arguments, &message));
+  submission->endpoint = &actor_class->endpoints[submission->endpoint_index];
+  weft_status_t status = stamp(submission, actor->generation, message);
+  weft_future_t* reply = NULL;
+  if (out_future != NULL && status == WEFT_OK) {
+    status = add_reply(submission->entry, submission->endpoint, message);
+    reply = message->reply;
+  }
   if (__builtin_expect(status == WEFT_OK, 1)) {
-    status = put(submission, message);
+    if (__builtin_expect((message->flags & WEFT_MESSAGE_FUTURES) != 0, 0)) {
+      weft_message_start_arguments(message);
+    }
+    status = deliver(submission, message);
   }
   if (__builtin_expect(status != WEFT_OK, 0)) {
     weft_message_discard(submission->runtime, message);
     return status;
   }
-  count(submission);
-  if (submission->out_future != NULL) {
-    *submission->out_future = reply;
+  if (out_future != NULL) {
+    *out_future = reply;
   }
   return WEFT_OK;
 }
@@ -246,13 +277,11 @@ weft_status_t weft_call(weft_runtime_t* runtime, weft_actor_t actor,
   *out_future = NULL;
   submission_t submission = {
       .runtime = runtime,
-      .actor = actor,
       .endpoint_index = endpoint,
       .arguments = arguments,
       .options = options,
-      .out_future = out_future,
   };
-  return submit(&submission);
+  return submit(&submission, &actor, out_future);
 }
 
 weft_status_t weft_send(weft_runtime_t* runtime, weft_actor_t actor,
@@ -260,10 +289,9 @@ weft_status_t weft_send(weft_runtime_t* runtime, weft_actor_t actor,
                         const weft_call_options_t* options) {
   submission_t submission = {
       .runtime = runtime,
-      .actor = actor,
       .endpoint_index = endpoint,
       .arguments = arguments,
       .options = options,
   };
-  return submit(&submission);
+  return submit(&submission, &actor, NULL);
 }

@@ -245,8 +245,9 @@ static void a_message_that_comes_to_its_turn_too_late_is_passed_over(
   weft_kit_assert_ok(weft_send(kit->runtime, actor, WEFT_PROBE_NOTE,
                                WEFT_ARGUMENTS(weft_int64(3)), &options));
   weft_expect_outcome(late, WEFT_STATUS_DEADLINE_EXCEEDED);
-  weft_probe_pair_set(&gate, weft_none());
+  weft_probe_pair_keep(&gate, weft_none());
   weft_expect_outcome(busy, WEFT_STATUS_OK);
+  weft_future_release(gate.future);
   weft_expect_outcome(weft_probe_call_note(kit, actor, 4), WEFT_STATUS_OK);
   WEFT_EXPECT_NOTES(&probe, 1, 4);
   // The send has nobody else to tell.
@@ -353,8 +354,9 @@ static void a_call_that_is_answered_lets_go_of_those_it_made(void** state) {
   assert_false(weft_future_cancel(reply));
   weft_expect_outcome(reply, WEFT_STATUS_OK);
   assert_false(weft_future_is_done(nested.future));
-  weft_probe_pair_set(&gate, weft_none());
+  weft_probe_pair_keep(&gate, weft_none());
   weft_expect_outcome(nested.future, WEFT_STATUS_OK);
+  weft_future_release(gate.future);
 }
 
 typedef struct late {

@@ -17,6 +17,8 @@ struct weft_context {
   // NULL between messages and in deinit.
   weft_message_t* message;
   weft_trace_thread_t* trace;
+  // The actor, as `weft_sender_self` names it.
+  uint64_t sender;
   // The handler took the reply; `reply` of the message is held until it
   // returns, but is the promise's to complete.
   bool is_reply_taken;
@@ -44,11 +46,14 @@ static inline uint64_t weft_sender_of(weft_actor_t actor) {
   return ((uint64_t)actor.index << 32) | actor.generation;
 }
 
+static inline uint64_t weft_sender_of_entry(const weft_actor_entry_t* entry) {
+  return ((uint64_t)entry->index << 32) | weft_entry_generation(entry);
+}
+
 static inline uint64_t weft_sender_self(const weft_actor_layer_t* layer) {
   const weft_context_t* context = weft_context_current;
   if (context != NULL && context->entry->layer == layer) {
-    const weft_actor_entry_t* entry = context->entry;
-    return ((uint64_t)entry->index << 32) | weft_entry_generation(entry);
+    return context->sender;
   }
   return WEFT_SENDER_THREAD | weft_sys_thread_id();
 }

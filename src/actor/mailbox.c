@@ -6,11 +6,12 @@
 
 _Static_assert(sizeof(weft_mailbox_node_t) == 8, "part of each message");
 _Static_assert(sizeof(weft_mailbox_in_t) == 16, "part of each actor");
-_Static_assert(sizeof(weft_mailbox_out_t) == 24, "part of each actor");
+_Static_assert(sizeof(weft_mailbox_out_t) == 16, "part of each actor");
 
 void weft_mailbox_init_dead(weft_mailbox_in_t* in) {
   atomic_init(&in->word, WEFT_MAILBOX_DEAD);
   atomic_init(&in->bound, 0);
+  atomic_init(&in->limit, 0);
 }
 
 void weft_mailbox_open(weft_mailbox_in_t* in, weft_mailbox_out_t* out,
@@ -21,7 +22,7 @@ void weft_mailbox_open(weft_mailbox_in_t* in, weft_mailbox_out_t* out,
   // Relaxed, all: the store below publishes them, to senders whose exchange
   // finds the word that is stored there.
   atomic_store_explicit(&out->stub.next, NULL, memory_order_relaxed);
-  atomic_store_explicit(&out->finished, 0, memory_order_relaxed);
+  atomic_store_explicit(&in->limit, bound, memory_order_relaxed);
   atomic_store_explicit(&in->bound, bound, memory_order_relaxed);
   // Sequentially consistent: whoever sets a flag and then claims this mailbox
   // finds it open, or its first consumer finds the flag.

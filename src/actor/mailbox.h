@@ -25,13 +25,13 @@
 // - Only the consumer sets IDLE, and only when the last node is its own head.
 //   Whoever takes IDLE away, by putting a node in or by a claim, posts it.
 // - What is unfinished is the count in the word less the count of finished
-//   messages that the consumer keeps; so held messages fill the mailbox, too.
+//   messages, which the consumer keeps; so held messages fill the mailbox, too.
 // - Between the change of the word and the link from the node before, the
 //   queue looks shorter than it is: the consumer finds nothing to take, but
 //   cannot go idle either.
 //
-// The halves lie on cache lines of their own: senders write `in`, the
-// consumer writes `out`.
+// The halves lie on cache lines of their own: senders write `in` and read
+// nothing else; the consumer writes `out`.
 // Source of the idea: the mailbox of the Pony runtime, which took the queue
 // from D. Vyukov; there the tail is exchanged, and has no count.
 
@@ -53,6 +53,11 @@ typedef struct weft_mailbox_in {
   _Atomic uint64_t word;
   // How many may be unfinished before the mailbox is full.
   _Atomic uint32_t bound;
+  // The count at which the mailbox is full: messages that were finished, and
+  // the bound. The consumer writes it, but seldom, so it is here, where
+  // senders look for it: what else the consumer writes changes with every
+  // message.
+  _Atomic uint32_t limit;
 } weft_mailbox_in_t;
 
 // Begins on a multiple of 64 bytes.
@@ -60,8 +65,6 @@ typedef struct weft_mailbox_out {
   // The first head.
   weft_mailbox_node_t stub;
   weft_mailbox_node_t* head;
-  // The number of messages that were finished.
-  _Atomic uint32_t finished;
 } weft_mailbox_out_t;
 
 #define WEFT_MAILBOX_IDLE UINT64_C(1)
@@ -74,7 +77,7 @@ typedef struct weft_mailbox_out {
   (((UINT64_C(1) << WEFT_MAILBOX_COUNT_BITS) - 1) * WEFT_MAILBOX_ONE)
 #define WEFT_MAILBOX_DEAD WEFT_MAILBOX_CLOSED
 // Counts are compared by their difference; half of that leaves room for
-// messages that are put in regardless.
+// senders that are between looking and putting in.
 #define WEFT_MAILBOX_BOUND_LIMIT (UINT32_C(1) << (WEFT_MAILBOX_COUNT_BITS - 2))
 
 typedef enum weft_mailbox_push {
@@ -125,16 +128,15 @@ static inline weft_mailbox_node_t* weft_mailbox_last(uint64_t word) {
                                            ~(uint64_t)UINT64_C(63));
 }
 
-// How many messages are unfinished, by a word of the mailbox.
-static inline int32_t weft_mailbox_unfinished(uint64_t word,
-                                              const weft_mailbox_out_t* out) {
-  // Relaxed: a count that lags behind makes the mailbox look fuller.
-  uint32_t finished =
-      atomic_load_explicit(&out->finished, memory_order_relaxed);
-  uint32_t count = (uint32_t)((word & WEFT_MAILBOX_COUNT) / WEFT_MAILBOX_ONE);
-  // As a signed number of so many bits.
-  const unsigned shift = 32 - WEFT_MAILBOX_COUNT_BITS;
-  return (int32_t)((count - finished) << shift) >> shift;
+// Whether there is room for a message, by a word of the mailbox.
+static inline bool weft_mailbox_has_room(uint64_t word,
+                                         const weft_mailbox_in_t* in) {
+  // Relaxed: a limit that lags behind makes the mailbox look fuller.
+  uint32_t limit = atomic_load_explicit(&in->limit, memory_order_relaxed);
+  uint32_t count = (uint32_t)(word / WEFT_MAILBOX_ONE);
+  // Both modulo the size of the count, so only the low bits of the difference
+  // say something; at the top of a word they give it its sign.
+  return (int32_t)((limit - count) << (32 - WEFT_MAILBOX_COUNT_BITS)) > 0;
 }
 
 static inline bool weft_mailbox_is_closed(const weft_mailbox_in_t* in) {
@@ -150,36 +152,32 @@ static inline bool weft_mailbox_is_dead(const weft_mailbox_in_t* in) {
              atomic_load_explicit(&in->word, memory_order_relaxed)) == NULL;
 }
 
-static inline bool weft_mailbox_is_full(const weft_mailbox_in_t* in,
-                                        const weft_mailbox_out_t* out) {
-  // Relaxed, both: whoever acts on the answer asks again.
+static inline bool weft_mailbox_is_full(const weft_mailbox_in_t* in) {
+  // Relaxed: whoever acts on the answer asks again.
   uint64_t word = atomic_load_explicit(&in->word, memory_order_relaxed);
-  return weft_mailbox_unfinished(word, out) >=
-         (int32_t)atomic_load_explicit(&in->bound, memory_order_relaxed);
+  return !weft_mailbox_has_room(word, in);
 }
 
-// Puts a node in; with `regardless` also into a full mailbox. Thread: any.
-static inline weft_mailbox_push_t weft_mailbox_push(
-    weft_mailbox_in_t* in, const weft_mailbox_out_t* out,
-    weft_mailbox_node_t* node, bool regardless) {
+// Puts a node in; with `regardless` also into a full mailbox, without counting
+// it: there may be any number of such nodes. Thread: any.
+static inline weft_mailbox_push_t weft_mailbox_push(weft_mailbox_in_t* in,
+                                                    weft_mailbox_node_t* node,
+                                                    bool regardless) {
   // Relaxed: the exchange of the word publishes it.
   atomic_store_explicit(&node->next, NULL, memory_order_relaxed);
-  // Relaxed: the exchange below fails if the word is another by then; the
-  // bound does not change while the mailbox is open.
-  int32_t bound =
-      (int32_t)atomic_load_explicit(&in->bound, memory_order_relaxed);
+  // Relaxed: the exchange below fails if the word is another by then.
   uint64_t before = atomic_load_explicit(&in->word, memory_order_relaxed);
   uint64_t after;
   do {
     if (__builtin_expect((before & WEFT_MAILBOX_CLOSED) != 0, 0)) {
       return WEFT_MAILBOX_IS_CLOSED;
     }
-    if (weft_mailbox_unfinished(before, out) >= bound && !regardless) {
+    if (!weft_mailbox_has_room(before, in) && !regardless) {
       return WEFT_MAILBOX_IS_FULL;
     }
     after = ((uint64_t)(uintptr_t)node << 16) |
-            ((before + WEFT_MAILBOX_ONE) & WEFT_MAILBOX_COUNT) |
-            (before & WEFT_MAILBOX_WATCHED);
+            ((before + WEFT_MAILBOX_ONE) &
+             (WEFT_MAILBOX_COUNT | WEFT_MAILBOX_WATCHED));
     // Acquire-release: release publishes the node; acquire pairs with the
     // release of `try_idle`, so that who posts the consumer comes after its
     // last turn, and with that of the sender before, whose node is linked.
@@ -210,12 +208,10 @@ static inline weft_mailbox_node_t* weft_mailbox_pop(
 }
 
 // Counts messages as finished. Thread: the consumer.
-static inline void weft_mailbox_finish(weft_mailbox_out_t* out,
-                                       uint32_t count) {
-  // Relaxed: no other thread writes it; see `weft_mailbox_unfinished`.
-  uint32_t finished =
-      atomic_load_explicit(&out->finished, memory_order_relaxed);
-  atomic_store_explicit(&out->finished, finished + count, memory_order_relaxed);
+static inline void weft_mailbox_finish(weft_mailbox_in_t* in, uint32_t count) {
+  // Relaxed: no other thread writes it; see `weft_mailbox_has_room`.
+  uint32_t limit = atomic_load_explicit(&in->limit, memory_order_relaxed);
+  atomic_store_explicit(&in->limit, limit + count, memory_order_relaxed);
 }
 
 // Goes idle if nothing is queued. True: the caller is the consumer no more,

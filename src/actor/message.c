@@ -4,9 +4,10 @@
 
 #include <stdio.h>
 
-#include "sys/slab.h"
+#include "weft/tensor.h"
 
-_Static_assert(sizeof(weft_message_t) + sizeof(weft_value_t) == 64,
+_Static_assert(sizeof(weft_message_t) + sizeof(weft_value_t) ==
+                   WEFT_MESSAGE_LINE_BYTES,
                "a message with one argument is one cache line");
 _Static_assert(WEFT_PARAMETER_LIMIT <= UINT8_MAX, "argument_count holds it");
 
@@ -19,48 +20,27 @@ static size_t size_of(uint32_t argument_count) {
   return (size_bytes + 63) & ~(size_t)63;
 }
 
-static weft_status_t no_memory(void) {
+weft_status_t weft_message_no_memory(void) {
   return weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED,
                           "no memory for a message");
 }
 
-static inline weft_message_t* allocate(weft_runtime_t* runtime,
-                                       uint32_t argument_count) {
-  weft_message_t* message =
-      weft_slab_allocate(runtime->slab, size_of(argument_count));
-  if (message != NULL) {
-    message->sender = 0;
-    message->reply = NULL;
-    message->deadline_ns = WEFT_TIME_INFINITE;
-    message->flow = 0;
-    message->generation = 0;
-    message->endpoint = 0;
-    message->argument_count = (uint8_t)argument_count;
-    message->flags = 0;
-  }
-  return message;
+weft_message_t* weft_message_allocate_large(weft_runtime_t* runtime,
+                                            uint32_t argument_count) {
+  return weft_slab_allocate(runtime->slab, size_of(argument_count));
+}
+
+void weft_message_free_large(weft_runtime_t* runtime, weft_message_t* message) {
+  weft_slab_free(runtime->slab, message, size_of(message->argument_count));
 }
 
 weft_message_t* weft_message_allocate(weft_runtime_t* runtime,
                                       uint32_t argument_count) {
-  weft_message_t* message = allocate(runtime, argument_count);
+  weft_message_t* message = weft_message_allocate_bare(runtime, argument_count);
   for (uint32_t i = 0; message != NULL && i < argument_count; i++) {
     message->arguments[i] = weft_none();
   }
   return message;
-}
-
-void weft_message_release_arguments(weft_message_t* message) {
-  uint32_t count = message->argument_count;
-  for (uint32_t i = 0; i < count; i++) {
-    weft_value_t argument = message->arguments[i];
-    message->arguments[i] = weft_none();
-    weft_value_release(argument);
-  }
-}
-
-void weft_message_free(weft_runtime_t* runtime, weft_message_t* message) {
-  weft_slab_free(runtime->slab, message, size_of(message->argument_count));
 }
 
 // --- Arguments --------------------------------------------------------------
@@ -71,34 +51,21 @@ static void name_endpoint(char* text, size_t capacity,
   snprintf(text, capacity, "%s.%s", actor_class->name, endpoint->name);
 }
 
-// True when the arguments are values by position that fit: nothing is left to
-// check or to put in order. This is how nearly all messages come.
-static inline bool fits_by_position(const weft_endpoint_t* endpoint,
-                                    const weft_arguments_t* arguments) {
-  if (arguments == NULL) {
-    return endpoint->parameter_count == 0;
-  }
-  if (arguments->named_count != 0 ||
-      arguments->positional_count != endpoint->parameter_count) {
-    return false;
-  }
-  for (uint32_t i = 0; i < endpoint->parameter_count; i++) {
-    weft_kind_t wanted = endpoint->parameters[i].kind;
-    weft_kind_t given = weft_value_kind(arguments->positional[i]);
-    if (given == WEFT_KIND_FUTURE ||
-        (wanted != given && wanted != WEFT_KIND_ANY)) {
-      return false;
-    }
-  }
-  return true;
+weft_status_t weft_message_no_endpoint(const weft_class_t* actor_class,
+                                       uint32_t endpoint_index) {
+  return weft_status_make(WEFT_STATUS_INVALID_ARGUMENT,
+                          "class %s has %u endpoints, none of number %u",
+                          actor_class->name, actor_class->endpoint_count,
+                          endpoint_index);
 }
 
-static weft_status_t order(const weft_class_t* actor_class,
-                           const weft_endpoint_t* endpoint,
-                           const weft_arguments_t* arguments,
-                           weft_message_t* message) {
+weft_status_t weft_message_order(weft_message_t* message,
+                                 const weft_class_t* actor_class,
+                                 const weft_endpoint_t* endpoint,
+                                 const weft_arguments_t* arguments) {
   char what[256];
   name_endpoint(what, sizeof(what), actor_class, endpoint);
+  message->flags = 0;
   WEFT_RETURN_IF_ERROR(weft_arguments_order(what, endpoint->parameters,
                                             endpoint->parameter_count,
                                             arguments, message->arguments));
@@ -110,41 +77,26 @@ static weft_status_t order(const weft_class_t* actor_class,
   return WEFT_OK;
 }
 
-weft_status_t weft_message_create(weft_runtime_t* runtime,
-                                  const weft_class_t* actor_class,
-                                  uint32_t endpoint_index,
-                                  const weft_arguments_t* arguments,
-                                  weft_message_t** out_message) {
-  *out_message = NULL;
-  if (endpoint_index >= actor_class->endpoint_count) {
-    return weft_status_make(WEFT_STATUS_INVALID_ARGUMENT,
-                            "class %s has %u endpoints, none of number %u",
-                            actor_class->name, actor_class->endpoint_count,
-                            endpoint_index);
-  }
-  const weft_endpoint_t* endpoint = &actor_class->endpoints[endpoint_index];
-  uint32_t count = endpoint->parameter_count;
-  weft_message_t* message = allocate(runtime, count);
-  if (message == NULL) {
-    return no_memory();
-  }
-  message->endpoint = (uint16_t)endpoint_index;
-  if (fits_by_position(endpoint, arguments)) {
-    for (uint32_t i = 0; i < count; i++) {
-      message->arguments[i] = arguments->positional[i];
-    }
-  } else {
-    weft_status_t status = order(actor_class, endpoint, arguments, message);
-    if (status != WEFT_OK) {
-      weft_message_free(runtime, message);
-      return status;
-    }
-  }
-  for (uint32_t i = 0; i < count; i++) {
+void weft_message_retain_objects(weft_message_t* message) {
+  for (uint32_t i = 0; i < message->argument_count; i++) {
     weft_value_retain(message->arguments[i]);
   }
-  *out_message = message;
-  return WEFT_OK;
+}
+
+uint64_t weft_message_tensor_bytes(const weft_message_t* message) {
+  uint64_t bytes = 0;
+  for (uint32_t i = 0; i < message->argument_count; i++) {
+    bytes += weft_value_tensor_bytes(message->arguments[i]);
+  }
+  return bytes;
+}
+
+void weft_message_release_objects(weft_message_t* message) {
+  for (uint32_t i = 0; i < message->argument_count; i++) {
+    weft_value_t argument = message->arguments[i];
+    message->arguments[i] = weft_none();
+    weft_value_release(argument);
+  }
 }
 
 void weft_message_start_arguments(weft_message_t* message) {

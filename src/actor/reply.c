@@ -98,12 +98,34 @@ static void deadline_passed(weft_timer_t* timer, void* user) {
   weft_future_release(&reply->future);
 }
 
+// Lists a new reply and starts its timer; both, or neither. The layer may be
+// stopped at the same time, which takes what is listed.
+static weft_status_t arm(weft_actor_layer_t* layer, timed_reply_t* reply,
+                         int64_t deadline_ns) {
+  weft_mutex_lock(&layer->timed_lock);
+  weft_dlist_append(&layer->timed_replies, &reply->node);
+  weft_mutex_unlock(&layer->timed_lock);
+  weft_status_t status = weft_timer_start(
+      layer->runtime, &reply->timer, deadline_ns, 0, deadline_passed, reply);
+  // Acquire: pairs with the exchange of whoever stops the layer.
+  if (status != WEFT_OK) {
+    if (claim_timer(reply)) {
+      unlist(layer, reply);
+    }
+    weft_future_release(&reply->future);
+  } else if (!atomic_load_explicit(&reply->is_armed, memory_order_acquire) &&
+             weft_timer_stop(&reply->timer)) {
+    // It was to be stopped before it had started.
+    weft_future_release(&reply->future);
+  }
+  return status;
+}
+
 static weft_status_t create_timed(weft_actor_entry_t* entry,
                                   const weft_endpoint_t* endpoint,
                                   int64_t deadline_ns,
                                   weft_future_t** out_reply) {
-  weft_actor_layer_t* layer = entry->layer;
-  weft_runtime_t* runtime = layer->runtime;
+  weft_runtime_t* runtime = entry->layer->runtime;
   // For the caller, the message, and the timer.
   weft_future_t* future = weft_future_allocate(runtime, &timed_reply_class, 3);
   if (future == NULL) {
@@ -118,14 +140,10 @@ static weft_status_t create_timed(weft_actor_entry_t* entry,
   int64_t left_ns = deadline_ns - weft_runtime_now_ns(runtime);
   reply->timeout_ns = left_ns > 0 ? left_ns : 0;
   atomic_init(&reply->is_armed, true);
-  weft_mutex_lock(&layer->timed_lock);
-  weft_dlist_append(&layer->timed_replies, &reply->node);
-  weft_mutex_unlock(&layer->timed_lock);
-  weft_status_t status = weft_timer_start(runtime, &reply->timer, deadline_ns,
-                                          0, deadline_passed, reply);
+  weft_status_t status = arm(entry->layer, reply, deadline_ns);
   if (status != WEFT_OK) {
-    unlist(layer, reply);
-    weft_future_free_unshared(future);
+    weft_future_release(future);
+    weft_future_release(future);
     return status;
   }
   reply->on_outcome.callback = outcome_came;

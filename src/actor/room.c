@@ -23,7 +23,7 @@ static bool join(weft_actor_entry_t* entry, uint32_t generation,
   // If the actor goes idle later it sees the bit, and looks again whether
   // there is room; if it did before, this sees what it had finished.
   weft_mailbox_touch(&entry->in);
-  bool is_full = weft_mailbox_is_full(&entry->in, &entry->out);
+  bool is_full = weft_mailbox_is_full(&entry->in);
   if (is_full) {
     weft_dlist_append(&cold->room_waiters, &waiter->node);
   }
@@ -64,7 +64,7 @@ void weft_room_wake_locked(weft_cold_t* cold) {
 }
 
 void weft_room_wake(weft_actor_entry_t* entry) {
-  if (weft_mailbox_is_full(&entry->in, &entry->out)) {
+  if (weft_mailbox_is_full(&entry->in)) {
     return;
   }
   weft_mutex_t* stripe = weft_entry_stripe(entry);

@@ -58,8 +58,9 @@ static void stuff(weft_actor_kit_t* kit, stuffed_t* stuffed, uint32_t bound,
 }
 
 static void unstuff(stuffed_t* stuffed) {
-  weft_probe_pair_set(&stuffed->gate, weft_none());
+  weft_probe_pair_keep(&stuffed->gate, weft_none());
   weft_expect_outcome(stuffed->busy, WEFT_STATUS_OK);
+  weft_future_release(stuffed->gate.future);
 }
 
 // --- The bound --------------------------------------------------------------
@@ -71,8 +72,8 @@ static void a_mailbox_takes_as_many_as_its_bound(void** state) {
     memset(&probe, 0, sizeof(probe));
     stuffed_t stuffed;
     stuff(kit, &stuffed, bounds[i], 0);
-    weft_kit_assert_status_says(WEFT_STATUS_WOULD_BLOCK, "mailbox of probe#",
-                                try_note(kit, stuffed.actor, 0));
+    weft_kit_assert_status(WEFT_STATUS_WOULD_BLOCK,
+                           try_note(kit, stuffed.actor, 0));
     unstuff(&stuffed);
     weft_expect_outcome(weft_probe_call_note(kit, stuffed.actor, 0),
                         WEFT_STATUS_OK);
@@ -213,21 +214,20 @@ static void send_or_stop(size_t index, void* user) {
   }
   weft_status_ignore(weft_actor_stop(blocked->kit->runtime, blocked->actor,
                                      WEFT_STOP_NOW, WEFT_OK));
-  // The handler that runs is let go of, and then the actor ends.
-  weft_status_ignore(weft_promise_set(probe.promise, weft_none()));
 }
 
 static void waiting_for_room_ends_when_the_actor_does(void** state) {
   weft_actor_kit_t* kit = kit_of(state);
-  stuffed_t stuffed;
-  stuff(kit, &stuffed, 1, 0);
-  probe.promise = stuffed.gate.promise;
-  blocked_t blocked = {.kit = kit, .actor = stuffed.actor};
+  // Full of one message that waits for its argument.
+  const weft_spawn_options_t options = {.mailbox_bound = 1};
+  weft_actor_t actor = weft_probe_spawn_with(kit, &probe, &options);
+  weft_probe_pair_t pair = weft_probe_pair(kit);
+  weft_future_t* held = weft_probe_call_later(kit, actor, pair.future);
+  blocked_t blocked = {.kit = kit, .actor = actor};
   weft_kit_run_threads(2, send_or_stop, &blocked);
   assert_int_equal(WEFT_STATUS_NOT_FOUND, blocked.code);
-  weft_promise_release(stuffed.gate.promise);
-  weft_future_release(stuffed.gate.future);
-  weft_expect_outcome(stuffed.busy, WEFT_STATUS_OK);
+  weft_expect_outcome(held, WEFT_STATUS_ACTOR_EXITED);
+  weft_probe_pair_set(&pair, weft_int64(1));
 }
 
 // --- In a handler -----------------------------------------------------------

@@ -10,6 +10,11 @@
 // Flight events that may have the same time.
 #define TICK_EVENTS 32
 
+// One path for all that nearly every message needs; what few need is kept off
+// it.
+#define INLINE inline __attribute__((always_inline))
+#define NOINLINE __attribute__((noinline))
+
 static inline uint32_t attention_of(const weft_actor_entry_t* entry) {
   // Relaxed: a bit that is not seen now is seen after going idle, see
   // `weft_turn_leave`; what goes with it is acquired in `attend`.
@@ -19,9 +24,9 @@ static inline uint32_t attention_of(const weft_actor_entry_t* entry) {
 // --- The end of a message ---------------------------------------------------
 
 // Counts what has finished, which makes room in the mailbox.
-static void publish(weft_context_t* context) {
+static inline void publish(weft_context_t* context) {
   weft_actor_entry_t* entry = context->entry;
-  weft_mailbox_finish(&entry->out, context->finished);
+  weft_mailbox_finish(&entry->in, context->finished);
   context->finished = 0;
   if (__builtin_expect((attention_of(entry) & WEFT_ATTENTION_ROOM) != 0, 0)) {
     weft_room_wake(entry);
@@ -34,7 +39,7 @@ static inline void finish(weft_context_t* context, weft_message_t* message) {
   weft_actor_entry_t* entry = context->entry;
   // Senders read the count, so writing it for each message would cost each of
   // them a cache miss. An answer makes room at once: its receiver may send.
-  if ((message->flags & WEFT_MESSAGE_INIT) == 0 &&
+  if ((message->flags & (WEFT_MESSAGE_INIT | WEFT_MESSAGE_UNCOUNTED)) == 0 &&
       (++context->finished >= context->finished_limit ||
        message->reply != NULL)) {
     publish(context);
@@ -79,33 +84,28 @@ void weft_turn_fail_loud(weft_context_t* context, weft_message_t* message,
 
 // --- Running a handler ------------------------------------------------------
 
-static void begin_handler(weft_context_t* context, weft_message_t* message,
-                          uint32_t endpoint) {
-  weft_actor_entry_t* entry = context->entry;
-  entry->activity.serving = message->reply;
-  entry->activity.deadline_ns = message->deadline_ns;
+static INLINE void begin_handler(weft_context_t* context,
+                                 weft_message_t* message, uint32_t endpoint) {
   // Relaxed: for reports only.
-  atomic_store_explicit(&entry->endpoint, endpoint, memory_order_relaxed);
+  atomic_store_explicit(&context->entry->endpoint, endpoint,
+                        memory_order_relaxed);
   context->message = message;
   weft_origin_current = &context->origin;
 }
 
-static void end_handler(weft_context_t* context) {
-  weft_actor_entry_t* entry = context->entry;
+static INLINE void end_handler(weft_context_t* context) {
   weft_origin_current = NULL;
   context->message = NULL;
-  entry->activity.serving = NULL;
-  entry->activity.deadline_ns = WEFT_TIME_INFINITE;
   // Relaxed: for reports only.
-  atomic_store_explicit(&entry->endpoint, WEFT_ENDPOINT_NONE,
+  atomic_store_explicit(&context->entry->endpoint, WEFT_ENDPOINT_NONE,
                         memory_order_relaxed);
 }
 
 // The handler with a span around it, and an arrow from where it was sent.
-static weft_status_t run_traced(weft_context_t* context,
-                                const weft_endpoint_t* endpoint,
-                                weft_message_t* message,
-                                weft_value_t* out_result) {
+static NOINLINE weft_status_t run_traced(weft_context_t* context,
+                                         const weft_endpoint_t* endpoint,
+                                         weft_message_t* message,
+                                         weft_value_t* out_result) {
   const weft_actor_entry_t* entry = context->entry;
   weft_trace_handler_t handler = {
       .class_name = weft_entry_class(entry)->name,
@@ -121,18 +121,16 @@ static weft_status_t run_traced(weft_context_t* context,
 }
 
 // What becomes of the result when nobody, or somebody else, answers.
-static void drop_result(weft_context_t* context, weft_status_t status,
-                        weft_value_t result) {
+static NOINLINE void drop_result(weft_context_t* context, weft_status_t status,
+                                 weft_value_t result) {
   weft_value_release(result);
   if (status != WEFT_OK) {
     weft_warn(context->entry->layer->runtime, status);
   }
 }
 
-static void answer(weft_context_t* context, weft_message_t* message,
-                   weft_status_t status, weft_value_t result) {
-  weft_future_t* reply = message->reply;
-  finish(context, message);
+static NOINLINE void answer_call(weft_context_t* context, weft_future_t* reply,
+                                 weft_status_t status, weft_value_t result) {
   if (reply != NULL && !context->is_reply_taken) {
     if (weft_value_is_counted(result)) {
       weft_trace_count(context->trace, WEFT_COUNTER_bytes_passed,
@@ -146,7 +144,19 @@ static void answer(weft_context_t* context, weft_message_t* message,
   drop_result(context, status, result);
 }
 
-static void run(weft_context_t* context, weft_message_t* message) {
+static INLINE void answer(weft_context_t* context, weft_message_t* message,
+                          weft_status_t status, weft_value_t result) {
+  weft_future_t* reply = message->reply;
+  finish(context, message);
+  if (__builtin_expect(reply != NULL || context->is_reply_taken, 0)) {
+    answer_call(context, reply, status, result);
+  } else if (__builtin_expect(
+                 status != WEFT_OK || weft_value_is_counted(result), 0)) {
+    drop_result(context, status, result);
+  }
+}
+
+static INLINE void run(weft_context_t* context, weft_message_t* message) {
   weft_actor_entry_t* entry = context->entry;
   const weft_endpoint_t* endpoint =
       &weft_entry_class(entry)->endpoints[message->endpoint];
@@ -167,6 +177,10 @@ static void run(weft_context_t* context, weft_message_t* message) {
                        entry->index, weft_status_code(status));
   }
   end_handler(context);
+  // Whoever waits for the answer is none of this activity's business; a
+  // message that serves nobody has found and leaves it so.
+  entry->activity.serving = NULL;
+  entry->activity.deadline_ns = WEFT_TIME_INFINITE;
   // The arguments go before the answer: who waits for it may be the only
   // owner of a tensor again.
   weft_message_release_arguments(message);
@@ -221,23 +235,52 @@ static bool is_over(weft_context_t* context, weft_message_t* message) {
   return true;
 }
 
-// Handles a message whose arguments are values.
-static inline void handle(weft_context_t* context, weft_message_t* message) {
-  if (__builtin_expect((message->flags & WEFT_MESSAGE_INIT) != 0, 0)) {
-    run_init(context, message);
-  } else if ((message->reply == NULL &&
-              message->deadline_ns == WEFT_TIME_INFINITE) ||
-             !is_over(context, message)) {
+// The handler has asked to end the actor.
+static NOINLINE void stop_as_asked(weft_context_t* context) {
+  context->is_stopping = false;
+  weft_status_t reason = context->stop_reason;
+  if (context->entry->phase != WEFT_PHASE_EXITING) {
+    weft_exit_begin(context, reason);
+  } else {
+    weft_status_release(reason);
+  }
+}
+
+// Handles a message that somebody waits for, or that has a deadline.
+static NOINLINE void handle_call(weft_context_t* context,
+                                 weft_message_t* message) {
+  if (!is_over(context, message)) {
+    weft_activity_t* activity = &context->entry->activity;
+    activity->serving = message->reply;
+    activity->deadline_ns = message->deadline_ns;
     run(context, message);
   }
+}
+
+// Handles a message to an endpoint whose arguments are values.
+static INLINE void handle_endpoint(weft_context_t* context,
+                                   weft_message_t* message) {
+  if (__builtin_expect(
+          message->reply == NULL && message->deadline_ns == WEFT_TIME_INFINITE,
+          1)) {
+    run(context, message);
+  } else {
+    handle_call(context, message);
+  }
   if (__builtin_expect(context->is_stopping, 0)) {
-    context->is_stopping = false;
-    weft_status_t reason = context->stop_reason;
-    if (context->entry->phase != WEFT_PHASE_EXITING) {
-      weft_exit_begin(context, reason);
-    } else {
-      weft_status_release(reason);
-    }
+    stop_as_asked(context);
+  }
+}
+
+// Handles a message whose arguments are values.
+static NOINLINE void handle(weft_context_t* context, weft_message_t* message) {
+  if ((message->flags & WEFT_MESSAGE_INIT) == 0) {
+    handle_endpoint(context, message);
+    return;
+  }
+  run_init(context, message);
+  if (context->is_stopping) {
+    stop_as_asked(context);
   }
 }
 
@@ -295,7 +338,8 @@ static void stop_in_turn(weft_context_t* context, weft_message_t* message) {
 
 // What does not simply run: not for this actor, a stop, behind others of its
 // sender, with futures.
-static void receive_slow(weft_context_t* context, weft_message_t* message) {
+static NOINLINE void receive_slow(weft_context_t* context,
+                                  weft_message_t* message) {
   weft_actor_entry_t* entry = context->entry;
   if (message->generation != weft_entry_generation(entry)) {
     weft_turn_fail(context, message,
@@ -318,19 +362,6 @@ static void receive_slow(weft_context_t* context, weft_message_t* message) {
     }
   } else {
     handle_futures(context, message);
-  }
-}
-
-static inline void receive(weft_context_t* context, weft_message_t* message) {
-  const weft_actor_entry_t* entry = context->entry;
-  if (__builtin_expect(message->generation != weft_entry_generation(entry) ||
-                           message->flags != 0 || entry->held != NULL ||
-                           !entry->is_initialized ||
-                           entry->phase != WEFT_PHASE_RUNNING,
-                       0)) {
-    receive_slow(context, message);
-  } else {
-    handle(context, message);
   }
 }
 
@@ -387,8 +418,43 @@ static void attend(weft_context_t* context) {
   }
 }
 
+// True when nothing but the mailbox needs to be looked at: an actor that runs,
+// with nothing held and nothing asked of it.
+static INLINE bool is_plain(const weft_actor_entry_t* entry) {
+  return (attention_of(entry) & WEFT_ATTENTION_URGENT) == 0 &&
+         entry->phase == WEFT_PHASE_RUNNING && entry->held == NULL &&
+         entry->is_initialized;
+}
+
+typedef enum step {
+  // Nothing comes before the next message of the mailbox.
+  STEP_TAKE,
+  // A message that was held has been handled.
+  STEP_DONE,
+  // The actor ends.
+  STEP_END
+} step_t;
+
+// What comes before the next message of the mailbox.
+static NOINLINE step_t look_around(weft_context_t* context) {
+  weft_actor_entry_t* entry = context->entry;
+  if ((attention_of(entry) & WEFT_ATTENTION_URGENT) != 0) {
+    attend(context);
+  }
+  if (entry->phase == WEFT_PHASE_EXITING) {
+    return STEP_END;
+  }
+  if (entry->phase == WEFT_PHASE_CLOSING && entry->held == NULL) {
+    weft_status_t reason = entry->reason;
+    entry->reason = WEFT_OK;
+    weft_exit_begin(context, reason);
+    return STEP_END;
+  }
+  return entry->held != NULL && resume(context) ? STEP_DONE : STEP_TAKE;
+}
+
 // Handles messages. True when there is more to do at once.
-static bool work(weft_context_t* context) {
+static INLINE bool work(weft_context_t* context) {
   weft_actor_entry_t* entry = context->entry;
   // What comes during the turn, from the actor itself above all, waits for
   // the next: one that sends itself a message lets others go first.
@@ -396,30 +462,29 @@ static bool work(weft_context_t* context) {
   const weft_mailbox_node_t* last = weft_mailbox_last(
       atomic_load_explicit(&entry->in.word, memory_order_relaxed));
   for (uint32_t i = 0; i < WEFT_TURN_MESSAGES; i++) {
-    if (__builtin_expect((attention_of(entry) & WEFT_ATTENTION_URGENT) != 0,
-                         0)) {
-      attend(context);
-    }
-    if (__builtin_expect(entry->phase != WEFT_PHASE_RUNNING, 0)) {
-      if (entry->phase == WEFT_PHASE_EXITING) {
+    bool plain = is_plain(entry);
+    if (__builtin_expect(!plain, 0)) {
+      step_t step = look_around(context);
+      if (step == STEP_END) {
         return true;
       }
-      if (entry->held == NULL) {
-        weft_status_t reason = entry->reason;
-        entry->reason = WEFT_OK;
-        weft_exit_begin(context, reason);
-        return true;
+      if (step == STEP_DONE) {
+        continue;
       }
-    }
-    if (entry->held != NULL && resume(context)) {
-      continue;
     }
     weft_message_t* message = take(context);
     if (message == NULL) {
       return entry->phase != WEFT_PHASE_RUNNING && entry->held == NULL;
     }
     bool is_last = &message->node == last;
-    receive(context, message);
+    if (__builtin_expect(
+            plain && message->generation == weft_entry_generation(entry) &&
+                (message->flags & ~WEFT_MESSAGE_SCALARS) == 0,
+            1)) {
+      handle_endpoint(context, message);
+    } else {
+      receive_slow(context, message);
+    }
     if (is_last) {
       return entry->phase != WEFT_PHASE_RUNNING;
     }
@@ -437,8 +502,19 @@ static bool work_exiting(weft_context_t* context) {
   return true;
 }
 
-void weft_turn_leave(weft_actor_entry_t* entry) {
-  weft_actor_layer_t* layer = entry->layer;
+// The actor is idle, but there is something that senders have not brought.
+static NOINLINE void claim_if_wanted(weft_actor_entry_t* entry,
+                                     uint32_t attention, bool is_stopping) {
+  bool is_wanted = is_stopping || (attention & WEFT_ATTENTION_URGENT) != 0 ||
+                   ((attention & WEFT_ATTENTION_ROOM) != 0 &&
+                    !weft_mailbox_is_full(&entry->in));
+  if (is_wanted && weft_mailbox_claim(&entry->in)) {
+    weft_entry_post(entry);
+  }
+}
+
+static INLINE void leave(weft_actor_entry_t* entry) {
+  const weft_actor_layer_t* layer = entry->layer;
   if (!weft_mailbox_try_idle(&entry->in, &entry->out)) {
     weft_entry_post(entry);
     return;
@@ -446,21 +522,21 @@ void weft_turn_leave(weft_actor_entry_t* entry) {
   // Somebody may have asked for something while this thread was the consumer,
   // and have left it to this thread to look.
   uint32_t attention = attention_of(entry);
-  bool is_wanted = (attention & WEFT_ATTENTION_URGENT) != 0;
-  if ((attention & WEFT_ATTENTION_ROOM) != 0) {
-    is_wanted = is_wanted || !weft_mailbox_is_full(&entry->in, &entry->out);
-  }
   // Sequentially consistent: see `weft_mailbox_open`.
-  is_wanted = is_wanted ||
-              atomic_load_explicit(&layer->is_stopping, memory_order_seq_cst);
-  if (is_wanted && weft_mailbox_claim(&entry->in)) {
-    weft_entry_post(entry);
+  bool is_stopping =
+      atomic_load_explicit(&layer->is_stopping, memory_order_seq_cst);
+  if (__builtin_expect(attention != 0 || is_stopping, 0)) {
+    claim_if_wanted(entry, attention, is_stopping);
   }
+}
+
+void weft_turn_leave(weft_actor_entry_t* entry) {
+  leave(entry);
 }
 
 // Stamps flight events with a time that is not older than some of them: the
 // clock costs as much as a message.
-static void tick(weft_context_t* context) {
+static inline void tick(weft_context_t* context) {
   static _Thread_local uint64_t ticked;
   // Relaxed: this thread alone writes it.
   uint64_t next =
@@ -472,13 +548,14 @@ static void tick(weft_context_t* context) {
   }
 }
 
-static void enter(weft_context_t* context, weft_actor_entry_t* entry) {
+static INLINE void enter(weft_context_t* context, weft_actor_entry_t* entry) {
   // Relaxed: it does not change while the actor lives.
   uint32_t bound = atomic_load_explicit(&entry->in.bound, memory_order_relaxed);
   *context = (weft_context_t){
       .origin = {.describe = weft_context_describe_origin},
       .entry = entry,
       .trace = weft_trace_self(entry->layer->runtime),
+      .sender = weft_sender_of_entry(entry),
       .finished_limit = bound / 4,
   };
   tick(context);
@@ -516,6 +593,6 @@ void weft_turn_run(weft_task_t* task) {
   if (has_more) {
     weft_entry_post(entry);
   } else {
-    weft_turn_leave(entry);
+    leave(entry);
   }
 }

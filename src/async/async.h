@@ -37,11 +37,11 @@ struct weft_activity {
   // `weft_status_format` does. Called with the graph lock held.
   size_t (*describe)(const weft_activity_t* activity, char* buffer,
                      size_t capacity);
-  // The runtime whose graph lock guards `waiting_for`. Waits for futures of
-  // another runtime are not followed. NULL: that of whatever it waits for.
-  weft_runtime_t* runtime;
   // True for handlers: it was started by a worker.
   bool is_handler;
+  // Nothing but an outcome or a cancel ends its wait: there is no deadline.
+  // Guarded as `waiting_for`.
+  bool waits_for_ever;
 };
 
 // --- Threads ----------------------------------------------------------------

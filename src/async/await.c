@@ -168,8 +168,7 @@ static weft_activity_t* enter(plain_activity_t* plain, const await_t* await) {
   if (weft_thread_self.activity == NULL) {
     *plain = (plain_activity_t){
         .activity = {.deadline_ns = WEFT_TIME_INFINITE,
-                     .describe = describe_plain,
-                     .runtime = await->link.future.runtime},
+                     .describe = describe_plain},
         .await = await,
         .thread = weft_sys_thread_id(),
     };
@@ -458,11 +457,10 @@ static const weft_future_class_t fork_class = {
 // --- Making -----------------------------------------------------------------
 
 static void init(await_t* await, const weft_function_t* function,
-                 weft_executor_t* executor, const weft_value_t* ordered) {
+                 const weft_value_t* ordered) {
   weft_link_waiter_init(&await->link.waiter, argument_is_done);
   await->link.source = NULL;
   await->function = *function;
-  await->executor = executor;
   await->task.next = NULL;
   await->task.run = run_task;
   await->ready_count = 0;
@@ -474,7 +472,7 @@ static void init(await_t* await, const weft_function_t* function,
 
 static weft_status_t create(weft_runtime_t* runtime,
                             const weft_future_class_t* class,
-                            uint32_t references, weft_executor_t* executor,
+                            uint32_t references,
                             const weft_function_t* function,
                             const weft_arguments_t* arguments,
                             await_t** out_await) {
@@ -493,7 +491,7 @@ static weft_status_t create(weft_runtime_t* runtime,
     return weft_future_no_memory(class->name);
   }
   *out_await = await_of(future);
-  init(*out_await, function, executor, ordered);
+  init(*out_await, function, ordered);
   return WEFT_OK;
 }
 
@@ -503,9 +501,12 @@ weft_status_t weft_await_create(weft_runtime_t* runtime,
                                 weft_future_t** out_future) {
   *out_future = NULL;
   await_t* await = NULL;
-  WEFT_RETURN_IF_ERROR(create(runtime, &await_class, 1,
-                              weft_runtime_executor(runtime), function,
-                              arguments, &await));
+  weft_status_t status =
+      create(runtime, &await_class, 1, function, arguments, &await);
+  if (await == NULL) {
+    return status;
+  }
+  await->executor = weft_runtime_executor(runtime);
   // Nobody else sees the future yet.
   atomic_init(&await->link.future.state, WEFT_FUTURE_LAZY);
   *out_future = &await->link.future;
@@ -517,13 +518,15 @@ weft_status_t weft_async_run(weft_runtime_t* runtime, weft_executor_t* executor,
                              const weft_arguments_t* arguments,
                              weft_future_t** out_future) {
   *out_future = NULL;
-  if (executor == NULL) {
-    executor = weft_runtime_executor(runtime);
-  }
   await_t* await = NULL;
   // References of the caller and of the party.
-  WEFT_RETURN_IF_ERROR(
-      create(runtime, &fork_class, 2, executor, function, arguments, &await));
+  weft_status_t status =
+      create(runtime, &fork_class, 2, function, arguments, &await);
+  if (await == NULL) {
+    return status;
+  }
+  await->executor =
+      executor != NULL ? executor : weft_runtime_executor(runtime);
   *out_future = &await->link.future;
   start_party(await);
   return WEFT_OK;

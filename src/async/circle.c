@@ -64,21 +64,35 @@ static bool is_held(const weft_circle_t* circle, const weft_future_t* future) {
   return false;
 }
 
-// Takes LOCK of the next future on the trail, while `from` (NULL for none) is
-// held. False where the trail ends: there is an outcome, the trail has turned
-// back on itself without the goal, or it is too long.
-static bool enter(weft_circle_t* circle, weft_future_t* future,
-                  const weft_future_t* from) {
-  if (future == from || is_held(circle, future) || circle->budget == 0) {
-    return false;
+// Where a step of the trail leads.
+typedef enum step {
+  // To a future that can be completed, or too far.
+  AT_END,
+  // To the goal, or to a future of several sources that the trail comes from:
+  // that one is stuck if this step is.
+  AT_GOAL,
+  // To a future whose LOCK is held now.
+  ENTERED
+} step_t;
+
+// Goes to the next future on the trail, while `from` (NULL for none) is held.
+static step_t enter(weft_circle_t* circle, weft_future_t* future,
+                    const weft_future_t* from) {
+  if (future == circle->goal_future || is_held(circle, future)) {
+    return AT_GOAL;
+  }
+  // Futures of another runtime have a graph, and a lock of it, of their own.
+  if (future == from || future->runtime != circle->runtime ||
+      circle->budget == 0) {
+    return AT_END;
   }
   circle->budget--;
   uint32_t word = weft_future_lock(future);
   if (weft_word_is_claimed(word)) {
     weft_future_unlock(future, word);
-    return false;
+    return AT_END;
   }
-  return true;
+  return ENTERED;
 }
 
 // Lets LOCK go of a future that `enter` entered.
@@ -111,55 +125,55 @@ static bool is_early(weft_early_t early, weft_future_state_t state) {
 
 static bool search_several(weft_circle_t* circle, weft_future_t* future);
 
-// Goes from a future, whose LOCK is held and let go of, to the next on the
-// trail, which is held then. NULL where the trail ends; `out_found` tells
-// whether at the goal.
-static weft_future_t* advance(weft_circle_t* circle, weft_future_t* future,
-                              bool* out_found) {
-  *out_found = false;
-  if (has_several(future)) {
-    *out_found = search_several(circle, future);
-    leave(future);
-    return NULL;
-  }
-  weft_future_t* next = obstacle(future);
-  if (next != NULL) {
-    *out_found = next == circle->goal_future;
-    bool is_entered = !*out_found && enter(circle, next, future);
-    leave(future);
-    return is_entered ? next : NULL;
-  }
+// Goes from a future, whose LOCK is held, to its producer, to what that waits
+// for. Lets LOCK go.
+static step_t pass_producer(weft_circle_t* circle, weft_future_t* future,
+                            weft_future_t** out_next) {
   const weft_activity_t* activity = future->producer;
   leave(future);
   if (activity == NULL) {
-    return NULL;
+    return AT_END;
   }
   add_activity(circle, activity);
-  next = activity->waiting_for;
-  *out_found = activity == circle->goal_activity ||
-               (next != NULL && next == circle->goal_future);
-  bool goes_on = !*out_found && next != NULL && enter(circle, next, NULL);
-  return goes_on ? next : NULL;
+  if (activity == circle->goal_activity) {
+    return AT_GOAL;
+  }
+  *out_next = activity->waiting_for;
+  bool is_patient = !circle->passes_deadlines || activity->waits_for_ever;
+  return *out_next != NULL && is_patient ? enter(circle, *out_next, NULL)
+                                         : AT_END;
+}
+
+// Goes from a future, whose LOCK is held and let go of, to the next on the
+// trail.
+static step_t advance(weft_circle_t* circle, weft_future_t* future,
+                      weft_future_t** out_next) {
+  if (has_several(future)) {
+    bool is_stuck = search_several(circle, future);
+    leave(future);
+    return is_stuck ? AT_GOAL : AT_END;
+  }
+  *out_next = obstacle(future);
+  if (*out_next == NULL) {
+    return pass_producer(circle, future, out_next);
+  }
+  step_t step = enter(circle, *out_next, future);
+  leave(future);
+  return step;
 }
 
 // NOLINTNEXTLINE(misc-no-recursion): at most WEFT_CIRCLE_DEPTH deep.
 static bool search(weft_circle_t* circle, weft_future_t* future) {
-  if (future == circle->goal_future) {
-    return true;
-  }
-  if (!enter(circle, future, NULL)) {
-    return false;
-  }
-  bool is_found = false;
-  while (future != NULL) {
+  step_t step = enter(circle, future, NULL);
+  while (step == ENTERED) {
     add_future(circle, future);
-    future = advance(circle, future, &is_found);
+    step = advance(circle, future, &future);
   }
-  return is_found;
+  return step == AT_GOAL;
 }
 
-// A future that needs all of its sources is stuck when one leads to the goal;
-// a future that any of them can complete, when all that are left do.
+// A future that needs all of its sources is stuck when one of them is; a
+// future that any of them can complete, when all that are left are.
 static bool search_several(weft_circle_t* circle, weft_future_t* future) {
   weft_early_t early = future->class->early;
   if (circle->held_count == WEFT_CIRCLE_DEPTH) {
@@ -169,20 +183,18 @@ static bool search_several(weft_circle_t* circle, weft_future_t* future) {
   size_t mark = circle->length;
   bool is_stuck = false;
   bool is_decided = false;
-  for (uint32_t i = 0; !is_decided; i++) {
-    weft_future_t* source = future->class->source(future, i);
-    if (source == NULL) {
-      break;
-    }
+  weft_future_t* source = future->class->source(future, 0);
+  for (uint32_t i = 1; source != NULL && !is_decided; i++) {
     weft_future_state_t state = weft_future_state(source);
-    if (state >= WEFT_FUTURE_READY) {
-      is_decided = is_early(early, state);
-      is_stuck = is_stuck && !is_decided;
-      continue;
+    if (state < WEFT_FUTURE_READY) {
+      cut_text(circle, mark);
+      is_stuck = search(circle, source);
+      is_decided = is_stuck == (early == WEFT_EARLY_NEVER);
+    } else if (is_early(early, state)) {
+      is_stuck = false;
+      is_decided = true;
     }
-    cut_text(circle, mark);
-    is_stuck = search(circle, source);
-    is_decided = is_stuck == (early == WEFT_EARLY_NEVER);
+    source = future->class->source(future, i);
   }
   circle->held_count--;
   return is_stuck;
@@ -206,6 +218,7 @@ static bool is_followed(weft_future_t* future) {
 }
 
 bool weft_circle_search(weft_circle_t* circle, weft_future_t* future) {
+  circle->runtime = future->runtime;
   mark_followed(future);
   // No trail leads to what nothing waits for. So whoever adds new futures to
   // the end of a long trail does not walk it each time.
@@ -223,6 +236,22 @@ bool weft_circle_search(weft_circle_t* circle, weft_future_t* future) {
     describe_activity(circle->goal_activity, circle->goal);
   }
   return true;
+}
+
+bool weft_circle_is_stuck(weft_circle_t* circle, weft_future_t* future) {
+  circle->runtime = future->runtime;
+  circle->goal_future = NULL;
+  circle->passes_deadlines = true;
+  if (!is_followed(future) || enter(circle, future, NULL) != ENTERED) {
+    return false;
+  }
+  bool is_stuck = search_several(circle, future);
+  leave(future);
+  if (is_stuck) {
+    describe_future(future, circle->goal);
+    add_part(circle, circle->goal);
+  }
+  return is_stuck;
 }
 
 weft_status_t weft_circle_status(const weft_circle_t* circle,

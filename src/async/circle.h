@@ -24,6 +24,10 @@ typedef struct weft_circle {
   // One of them is set.
   const weft_activity_t* goal_activity;
   weft_future_t* goal_future;
+  // Whose graph lock is held: the trail ends where another runtime begins.
+  const weft_runtime_t* runtime;
+  // Waits with a deadline end by themselves, so they are not followed.
+  bool passes_deadlines;
   // Steps that may still be made.
   uint32_t budget;
   // Futures of several sources whose sources are being followed; LOCK held.
@@ -38,6 +42,10 @@ typedef struct weft_circle {
 // True when the trail from `future` leads to the goal. The graph lock is held
 // until the caller has noted its wait for `future`, or given it up.
 bool weft_circle_search(weft_circle_t* circle, weft_future_t* future);
+// True when a future of several sources, of which one is done, can never be
+// completed any more: what is left leads back to it. The graph lock is held.
+bool weft_circle_is_stuck(weft_circle_t* circle, weft_future_t* future);
+
 // The DEADLOCK status of a search that was true. `what` would close it.
 weft_status_t weft_circle_status(const weft_circle_t* circle, const char* what);
 
@@ -46,6 +54,8 @@ static inline void weft_circle_init(weft_circle_t* circle,
                                     weft_future_t* goal_future) {
   circle->goal_activity = goal_activity;
   circle->goal_future = goal_future;
+  circle->runtime = NULL;
+  circle->passes_deadlines = false;
   circle->held_count = 0;
   circle->length = 0;
   circle->text[0] = '\0';

@@ -12,8 +12,13 @@
 // to each source. Whoever ends the wait early takes the waiters of the other
 // inputs back, so nothing is left with a source that never completes.
 
+#include "async/circle.h"
 #include "async/future_link.h"
 #include "base/container.h"
+
+// With more sources left than this, no look is taken whether all of them lead
+// back to the gathering.
+#define STUCK_LIMIT 8
 
 typedef struct gathering gathering_t;
 
@@ -139,22 +144,45 @@ static void keep_first_error(gathering_t* gathering, weft_status_t error) {
   }
 }
 
+// One of the sources is done and has not ended the wait. If what is left leads
+// back to the gathering nothing else will.
+static bool check_stuck(gathering_t* gathering) {
+  // Relaxed: it only tells whether to look. The caller counts in it.
+  uint32_t open = atomic_load_explicit(&gathering->open, memory_order_relaxed);
+  weft_future_t* future = &gathering->future;
+  if (open == 1 || open > STUCK_LIMIT ||
+      weft_runtime_is_gone(future->runtime)) {
+    return false;
+  }
+  weft_circle_t circle;
+  weft_circle_init(&circle, NULL, NULL);
+  weft_mutex_t* graph = weft_async_graph_lock(future->runtime);
+  weft_mutex_lock(graph);
+  bool is_stuck = weft_circle_is_stuck(&circle, future);
+  weft_mutex_unlock(graph);
+  return is_stuck &&
+         weft_future_complete(
+             future, weft_circle_status(&circle, "what is left to wait for"),
+             weft_none());
+}
+
 static void source_is_done(weft_waiter_t* waiter, weft_future_t* source) {
   input_t* input = WEFT_CONTAINER_OF(waiter, input_t, waiter);
   gathering_t* gathering = input->gathering;
   weft_early_t early = gathering->future.class->early;
   bool is_error = source->error != WEFT_OK;
-  uint32_t closed = 1;
+  bool has_ended = false;
   if (early == (is_error ? WEFT_EARLY_ON_ERROR : WEFT_EARLY_ON_VALUE)) {
-    if (weft_future_complete(&gathering->future,
-                             weft_status_retain(source->error),
-                             weft_value_retain(weft_future_outcome(source)))) {
-      closed += detach(gathering);
+    has_ended = weft_future_complete(
+        &gathering->future, weft_status_retain(source->error),
+        weft_value_retain(weft_future_outcome(source)));
+  } else if (early != WEFT_EARLY_NEVER) {
+    if (is_error) {
+      keep_first_error(gathering, source->error);
     }
-  } else if (is_error && early == WEFT_EARLY_ON_VALUE) {
-    keep_first_error(gathering, source->error);
+    has_ended = check_stuck(gathering);
   }
-  close_inputs(gathering, closed);
+  close_inputs(gathering, 1 + (has_ended ? detach(gathering) : 0));
 }
 
 // --- Cancelling -------------------------------------------------------------
@@ -186,30 +214,47 @@ static weft_future_t* gathering_source(const weft_future_t* future,
 
 // --- The kinds --------------------------------------------------------------
 
-#define GATHERING_CLASS(class_name, bytes, early_on)                      \
-  {                                                                       \
-    .name = class_name, .size_bytes = sizeof(gathering_t),                \
-    .item_bytes = bytes, .early = early_on,                               \
-    .cancelling = gathering_cancelling, .cancelled = gathering_cancelled, \
-    .source = gathering_source                                            \
-  }
-
 static const kind_t all_kind = {
-    .class = GATHERING_CLASS("all", sizeof(input_t) + sizeof(weft_value_t),
-                             WEFT_EARLY_NEVER),
+    .class = {.name = "all",
+              .size_bytes = sizeof(gathering_t),
+              .item_bytes = sizeof(input_t) + sizeof(weft_value_t),
+              .early = WEFT_EARLY_NEVER,
+              .cancelling = gathering_cancelling,
+              .cancelled = gathering_cancelled,
+              .source = gathering_source},
     .make = make_list,
 };
+
 static const kind_t join_kind = {
-    .class = GATHERING_CLASS("join", sizeof(input_t) + sizeof(weft_value_t),
-                             WEFT_EARLY_ON_ERROR),
+    .class = {.name = "join",
+              .size_bytes = sizeof(gathering_t),
+              .item_bytes = sizeof(input_t) + sizeof(weft_value_t),
+              .early = WEFT_EARLY_ON_ERROR,
+              .cancelling = gathering_cancelling,
+              .cancelled = gathering_cancelled,
+              .source = gathering_source},
     .make = make_list,
 };
+
 static const kind_t any_kind = {
-    .class = GATHERING_CLASS("any", sizeof(input_t), WEFT_EARLY_ON_VALUE),
+    .class = {.name = "any",
+              .size_bytes = sizeof(gathering_t),
+              .item_bytes = sizeof(input_t),
+              .early = WEFT_EARLY_ON_VALUE,
+              .cancelling = gathering_cancelling,
+              .cancelled = gathering_cancelled,
+              .source = gathering_source},
     .make = make_first_error,
 };
+
 static const kind_t merge_kind = {
-    .class = GATHERING_CLASS("merge", sizeof(input_t), WEFT_EARLY_ON_ERROR),
+    .class = {.name = "merge",
+              .size_bytes = sizeof(gathering_t),
+              .item_bytes = sizeof(input_t),
+              .early = WEFT_EARLY_ON_ERROR,
+              .cancelling = gathering_cancelling,
+              .cancelled = gathering_cancelled,
+              .source = gathering_source},
     .make = make_chain,
 };
 
@@ -250,21 +295,26 @@ static void init(gathering_t* gathering, weft_future_t* const* futures) {
   }
 }
 
-// Registers the inputs, until the outcome is there.
+// Registers an input. True when its callback will not come.
+static bool skip_source(gathering_t* gathering, input_t* input) {
+  const weft_future_t* future = &gathering->future;
+  if (weft_word_is_claimed(weft_future_word(future))) {
+    return true;
+  }
+  if (!weft_future_try_add_waiter(input->source, &input->waiter)) {
+    source_is_done(&input->waiter, input->source);
+    return false;
+  }
+  // Whoever completed the gathering meanwhile may have passed this input
+  // before it was registered.
+  return weft_word_is_claimed(weft_future_word(future)) &&
+         weft_future_take_waiter(input->source, &input->waiter);
+}
+
 static void follow_sources(gathering_t* gathering) {
   uint32_t closed = 1;
   for (uint32_t i = 0; i < count_of(gathering); i++) {
-    input_t* input = &gathering->inputs[i];
-    const weft_future_t* future = &gathering->future;
-    if (weft_word_is_claimed(weft_future_word(future))) {
-      closed++;
-    } else if (!weft_future_try_add_waiter(input->source, &input->waiter)) {
-      source_is_done(&input->waiter, input->source);
-    } else if (weft_word_is_claimed(weft_future_word(future)) &&
-               weft_future_take_waiter(input->source, &input->waiter)) {
-      // Whoever completed it has passed this input before it was registered.
-      closed++;
-    }
+    closed += skip_source(gathering, &gathering->inputs[i]) ? 1 : 0;
   }
   close_inputs(gathering, closed);
 }

@@ -13,7 +13,7 @@ typedef struct trio {
 } trio_t;
 
 static trio_t make_trio(weft_runtime_t* runtime) {
-  trio_t trio;
+  trio_t trio = {.futures = {NULL}};
   for (int i = 0; i < COUNT; i++) {
     trio.pairs[i] = weft_pair(runtime);
     trio.futures[i] = trio.pairs[i].future;

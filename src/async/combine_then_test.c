@@ -19,8 +19,7 @@ typedef struct witness {
 static weft_status_t add_one(void* user, weft_status_t status,
                              weft_value_t value, weft_value_t* out_value) {
   witness_t* witness = user;
-  // Relaxed, here and below: read after the outcome was seen.
-  atomic_fetch_add_explicit(&witness->runs, 1, memory_order_relaxed);
+  weft_count_add(&witness->runs, 1);
   witness->code = weft_status_code(status);
   witness->value = value;
   witness->thread = weft_sys_thread_id();
@@ -39,8 +38,7 @@ static weft_status_t add_one(void* user, weft_status_t status,
 
 static void note_release(void* user) {
   witness_t* witness = user;
-  // Relaxed: as above.
-  atomic_fetch_add_explicit(&witness->releases, 1, memory_order_relaxed);
+  weft_count_add(&witness->releases, 1);
 }
 
 static weft_continuation_t continuation(witness_t* witness) {
@@ -60,7 +58,7 @@ static void then_follows_a_value_and_an_error(void** state) {
   weft_future_t* after_bad;
   weft_kit_assert_ok(weft_future_then(good.future, &next, &after_good));
   weft_kit_assert_ok(weft_future_then(bad.future, &next, &after_bad));
-  assert_int_equal(witness.runs, 0);
+  assert_int_equal(weft_count(&witness.runs), 0);
   weft_pair_set(&good, weft_int64(1));
   assert_int_equal(witness.code, WEFT_STATUS_OK);
   weft_assert_int64(after_good, 2);
@@ -68,8 +66,8 @@ static void then_follows_a_value_and_an_error(void** state) {
   assert_int_equal(witness.code, WEFT_STATUS_NOT_FOUND);
   assert_int_equal(witness.value.kind, WEFT_KIND_NONE);
   weft_assert_int64(after_bad, 1);
-  assert_int_equal(witness.runs, 2);
-  assert_int_equal(witness.releases, 2);
+  assert_int_equal(weft_count(&witness.runs), 2);
+  assert_int_equal(weft_count(&witness.releases), 2);
   weft_future_release(after_good);
   weft_future_release(after_bad);
   weft_pair_release(&good);
@@ -130,8 +128,8 @@ static void map_passes_an_error_by_unchanged(void** state) {
   weft_status_t seen = weft_future_result(second, &value);
   assert_ptr_equal(seen, error);
   assert_int_equal(weft_future_state(second), WEFT_FUTURE_CANCELLED);
-  assert_int_equal(witness.runs, 0);
-  assert_int_equal(witness.releases, 2);
+  assert_int_equal(weft_count(&witness.runs), 0);
+  assert_int_equal(weft_count(&witness.releases), 2);
   weft_status_release(seen);
   weft_status_release(error);
   weft_future_release(first);
@@ -193,12 +191,12 @@ static void a_continuation_runs_on_the_executor_it_names(void** state) {
   weft_kit_assert_ok(weft_future_then(pair.future, &next, &after));
   // The source may go: it is held until the tasks have run.
   weft_pair_release(&pair);
-  assert_int_equal(witness.runs, 0);
+  assert_int_equal(weft_count(&witness.runs), 0);
   assert_int_equal(shelf_run(&shelf), 3);
   weft_assert_int64(before, 2);
   weft_assert_int64(mapped, 2);
   weft_assert_int64(after, 2);
-  assert_int_equal(witness.releases, 3);
+  assert_int_equal(weft_count(&witness.releases), 3);
   weft_future_release(before);
   weft_future_release(mapped);
   weft_future_release(after);
@@ -234,12 +232,12 @@ static void cancelling_what_follows_leaves_the_source_alone(void** state) {
     weft_kit_assert_ok(weft_future_then(pair.future, &next, &after));
     assert_true(weft_future_cancel(after));
     // At once, though the source may never be done.
-    assert_int_equal(witness.releases, 1);
+    assert_int_equal(weft_count(&witness.releases), 1);
     weft_assert_fails(after, WEFT_STATUS_CANCELLED, "then");
     weft_future_release(after);
     assert_int_equal(weft_future_state(pair.future), WEFT_FUTURE_PENDING);
     weft_pair_set(&pair, weft_int64(1));
-    assert_int_equal(witness.runs, 0);
+    assert_int_equal(weft_count(&witness.runs), 0);
     assert_int_equal(shelf_run(&shelf), 0);
     weft_pair_release(&pair);
   }
@@ -260,8 +258,8 @@ static void a_task_that_was_cancelled_does_not_run(void** state) {
   weft_future_release(after);
   weft_pair_release(&pair);
   assert_int_equal(shelf_run(&shelf), 1);
-  assert_int_equal(witness.runs, 0);
-  assert_int_equal(witness.releases, 1);
+  assert_int_equal(weft_count(&witness.runs), 0);
+  assert_int_equal(weft_count(&witness.releases), 1);
 }
 
 static void followers_that_come_and_go_leave_nothing_behind(void** state) {
@@ -280,7 +278,7 @@ static void followers_that_come_and_go_leave_nothing_behind(void** state) {
     }
   }
   assert_int_equal(kit->memory.bytes_in_use, bytes_in_use);
-  assert_int_equal(witness.releases, 1000);
+  assert_int_equal(weft_count(&witness.releases), 1000);
   weft_pair_release(&pair);
 }
 

@@ -104,11 +104,35 @@ static inline void weft_assert_fails(weft_future_t* future,
   assert_int_equal(value.kind, WEFT_KIND_NONE);
 }
 
+// --- Threads ----------------------------------------------------------------
+
+static inline int weft_count(const _Atomic int* count) {
+  // Acquire: pairs with the release in `weft_count_add`.
+  return atomic_load_explicit(count, memory_order_acquire);
+}
+
+static inline void weft_count_add(_Atomic int* count, int added) {
+  // Release: pairs with the acquire in `weft_count`.
+  atomic_fetch_add_explicit(count, added, memory_order_release);
+}
+
+// Waits for another thread to raise a word to at least `least`.
+static inline void weft_await_word(_Atomic uint32_t* word, uint32_t least) {
+  // Acquire: pairs with the release of whoever raises the word.
+  while (atomic_load_explicit(word, memory_order_acquire) < least) {
+    weft_sys_yield();
+  }
+}
+
+static inline void weft_raise_word(_Atomic uint32_t* word) {
+  // Release: pairs with the acquire in `weft_await_word`.
+  atomic_fetch_add_explicit(word, 1, memory_order_release);
+}
+
 // --- Values that count ------------------------------------------------------
 
 static inline void weft_counted_release(void* pointer) {
-  // Relaxed: whoever reads it has synchronised with the release.
-  atomic_fetch_add_explicit((_Atomic int*)pointer, 1, memory_order_relaxed);
+  weft_count_add(pointer, 1);
 }
 
 static const weft_opaque_type_t weft_counted_type = {
@@ -123,21 +147,6 @@ static inline weft_value_t weft_counted(weft_runtime_t* runtime,
   weft_kit_assert_ok(weft_opaque_create(weft_runtime_allocator(runtime),
                                         &weft_counted_type, releases, &value));
   return value;
-}
-
-// --- Threads ----------------------------------------------------------------
-
-// Waits for another thread to raise a word to at least `least`.
-static inline void weft_await_word(_Atomic uint32_t* word, uint32_t least) {
-  // Acquire: pairs with the release of whoever raises the word.
-  while (atomic_load_explicit(word, memory_order_acquire) < least) {
-    weft_sys_yield();
-  }
-}
-
-static inline void weft_raise_word(_Atomic uint32_t* word) {
-  // Release: pairs with the acquire in `weft_await_word`.
-  atomic_fetch_add_explicit(word, 1, memory_order_release);
 }
 
 #endif  // WEFT_ASYNC_FUTURE_KIT_H_

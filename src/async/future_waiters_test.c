@@ -294,9 +294,7 @@ static void compete(size_t index, void* user) {
                      ? weft_status_ignore(weft_promise_set(
                            contest->promise, weft_int64(1))) == WEFT_STATUS_OK
                      : weft_future_cancel(contest->future);
-  // Relaxed: read after the threads have ended.
-  atomic_fetch_add_explicit(&contest->wins, has_won ? 1 : 0,
-                            memory_order_relaxed);
+  weft_count_add(&contest->wins, has_won ? 1 : 0);
 }
 
 static void one_of_many_completions_wins(void** state) {
@@ -304,7 +302,7 @@ static void one_of_many_completions_wins(void** state) {
     weft_pair_t pair = weft_pair(weft_future_kit_runtime(state));
     contest_t contest = {.future = pair.future, .promise = pair.promise};
     weft_kit_run_threads(RIVALS, compete, &contest);
-    assert_int_equal(contest.wins, 1);
+    assert_int_equal(weft_count(&contest.wins), 1);
     weft_pair_release(&pair);
   }
 }
@@ -322,7 +320,7 @@ typedef struct node {
 typedef struct crowd {
   weft_future_t* future;
   weft_promise_t* promise;
-  _Atomic uint32_t errors;
+  _Atomic int errors;
 } crowd_t;
 
 static void count_run(weft_waiter_t* waiter, weft_future_t* future) {
@@ -349,7 +347,7 @@ static void come_and_go(size_t index, void* user) {
     // Relaxed: see `count_run`.
     uint32_t runs = atomic_load_explicit(&nodes[i].runs, memory_order_relaxed);
     if (runs != (was_taken ? 0 : 1)) {
-      weft_raise_word(&crowd->errors);
+      weft_count_add(&crowd->errors, 1);
     }
   }
 }
@@ -359,7 +357,7 @@ static void a_waiter_runs_once_or_was_taken_back(void** state) {
     weft_pair_t pair = weft_pair(weft_future_kit_runtime(state));
     crowd_t crowd = {.future = pair.future, .promise = pair.promise};
     weft_kit_run_threads(RIVALS, come_and_go, &crowd);
-    assert_int_equal(crowd.errors, 0);
+    assert_int_equal(weft_count(&crowd.errors), 0);
     weft_pair_release(&pair);
   }
 }

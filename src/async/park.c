@@ -46,10 +46,12 @@ static bool spin(weft_parker_t* parker, weft_pool_t* pool, int64_t start_ns,
 static bool sleep_until(weft_parker_t* parker, int64_t deadline_ns) {
   uint32_t expected = WEFT_PARKER_EMPTY;
   // Acquire on failure: pairs with the release in `weft_unpark`.
-  bool in_time = atomic_compare_exchange_strong_explicit(
+  (void)atomic_compare_exchange_strong_explicit(
       &parker->word, &expected, WEFT_PARKER_ASLEEP, memory_order_acquire,
       memory_order_acquire);
-  while (in_time && !take(parker)) {
+  // Each wake-up is taken by an exchange, so that one which comes right after
+  // another is either taken with it or found by the next wait.
+  while (!take(parker)) {
     if (weft_futex_wait(&parker->word, WEFT_PARKER_ASLEEP, deadline_ns)) {
       continue;
     }
@@ -61,8 +63,6 @@ static bool sleep_until(weft_parker_t* parker, int64_t deadline_ns) {
       return false;
     }
   }
-  // Relaxed: once woken, nobody else writes the word.
-  atomic_store_explicit(&parker->word, WEFT_PARKER_EMPTY, memory_order_relaxed);
   return true;
 }
 

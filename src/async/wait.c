@@ -7,6 +7,7 @@
 
 #include "async/circle.h"
 #include "async/future_word.h"
+#include "async/pool.h"
 
 // The futures that a thread watches while it waits: the one it waits for, one
 // more that may end the wait, and the work it does, which may be cancelled.
@@ -81,7 +82,7 @@ static weft_status_t park(weft_future_t* future, weft_future_t* other,
 
 // Notes what the activity waits for, unless that closes a circle.
 static weft_status_t enter_graph(weft_activity_t* activity,
-                                 weft_future_t* future) {
+                                 weft_future_t* future, int64_t deadline_ns) {
   weft_circle_t circle;
   weft_circle_init(&circle, activity, NULL);
   weft_mutex_t* graph = weft_async_graph_lock(future->runtime);
@@ -89,6 +90,7 @@ static weft_status_t enter_graph(weft_activity_t* activity,
   bool is_circle = weft_circle_search(&circle, future);
   if (!is_circle) {
     activity->waiting_for = future;
+    activity->waits_for_ever = deadline_ns == WEFT_TIME_INFINITE;
   }
   weft_mutex_unlock(graph);
   return is_circle ? weft_circle_status(&circle, "the wait") : WEFT_OK;
@@ -101,6 +103,12 @@ static void leave_graph(weft_activity_t* activity, weft_runtime_t* runtime) {
   weft_mutex_unlock(graph);
 }
 
+// True on a worker of another runtime than the future's.
+static bool is_foreign(const weft_future_t* future) {
+  const weft_pool_thread_t* thread = weft_thread_self.pool_thread;
+  return thread != NULL && thread->pool->runtime != future->runtime;
+}
+
 static weft_status_t wait_pending(weft_future_t* future, weft_future_t* other,
                                   int64_t deadline_ns) {
   weft_activity_t* activity = weft_thread_self.activity;
@@ -108,11 +116,11 @@ static weft_status_t wait_pending(weft_future_t* future, weft_future_t* other,
     // Nothing points to this thread, so it is part of no circle.
     return park(future, other, NULL, deadline_ns);
   }
-  if (activity->runtime != NULL && activity->runtime != future->runtime) {
+  if (is_foreign(future)) {
     // The graphs of two runtimes are two, each with a lock of its own.
     return park(future, other, activity->serving, deadline_ns);
   }
-  WEFT_RETURN_IF_ERROR(enter_graph(activity, future));
+  WEFT_RETURN_IF_ERROR(enter_graph(activity, future, deadline_ns));
   weft_status_t status = park(future, other, activity->serving, deadline_ns);
   leave_graph(activity, future->runtime);
   return status;

@@ -59,8 +59,8 @@ static void wait_or_set(size_t index, void* user) {
         crowd->pair.future, weft_deadline_after(crowd->runtime, timeout_ns),
         &value));
   } while (code == WEFT_STATUS_DEADLINE_EXCEEDED);
-  crowd->errors +=
-      code != WEFT_STATUS_OK || !weft_value_equal(value, weft_int64(3));
+  weft_count_add(&crowd->errors, code != WEFT_STATUS_OK ||
+                                     !weft_value_equal(value, weft_int64(3)));
 }
 
 static void all_who_wait_are_woken(void** state) {
@@ -68,7 +68,7 @@ static void all_who_wait_are_woken(void** state) {
   for (uint64_t i = weft_kit_amount(300); i > 0; i--) {
     crowd_t crowd = {.runtime = runtime, .pair = weft_pair(runtime)};
     weft_kit_run_threads(WAITERS + 1, wait_or_set, &crowd);
-    assert_int_equal(crowd.errors, 0);
+    assert_int_equal(weft_count(&crowd.errors), 0);
     assert_null(crowd.pair.future->first);
     weft_pair_release(&crowd.pair);
   }
@@ -150,8 +150,8 @@ static void wait_and_cancel(size_t index, void* user) {
                               .deadline_ns = WEFT_TIME_INFINITE};
   weft_thread_self.activity = &activity;
   weft_raise_word(&wait->waiting);
-  wait->code = (int)weft_status_ignore(
-      weft_future_wait(wait->target.future, WEFT_TIME_INFINITE));
+  weft_count_add(&wait->code, (int)weft_status_ignore(weft_future_wait(
+                                  wait->target.future, WEFT_TIME_INFINITE)));
   weft_thread_self.activity = NULL;
 }
 
@@ -161,7 +161,7 @@ static void a_cancel_wakes_whoever_waits_for_something_else(void** state) {
     cancelled_wait_t wait = {.target = weft_pair(runtime),
                              .work = weft_pair(runtime)};
     weft_kit_run_threads(2, wait_and_cancel, &wait);
-    assert_int_equal(wait.code, WEFT_STATUS_CANCELLED);
+    assert_int_equal(weft_count(&wait.code), WEFT_STATUS_CANCELLED);
     assert_null(wait.target.future->first);
     weft_pair_release(&wait.target);
     weft_pair_release(&wait.work);
