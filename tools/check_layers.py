@@ -4,7 +4,7 @@
 
 - A folder of src/ uses only itself and those above it in LAYERS.
 - The operating system is behind src/sys: elsewhere the library includes only
-  headers of the C standard, and uthash. Tests (x_test.c, x_kit.h) are free.
+  headers of the C standard. Tests (x_test.c, x_kit.h) are free.
 - A public header includes only public headers and C headers that C++ has too.
 - The command, examples and benchmarks use what a user of weft can use, but
   for the benchmarks of parts, which INSIDE names.
@@ -19,7 +19,7 @@ LAYERS = ("base sys trace async value wire memory link peer channel actor "
           "object stream rpc graph job runtime").split()
 STANDARD = set("assert.h ctype.h float.h inttypes.h limits.h math.h "
                "stdalign.h stdarg.h stdatomic.h stdbool.h stddef.h stdint.h "
-               "stdio.h stdlib.h stdnoreturn.h string.h uthash.h".split())
+               "stdio.h stdlib.h stdnoreturn.h string.h".split())
 PUBLIC_STANDARD = set("limits.h stdarg.h stdbool.h stddef.h stdint.h".split())
 INSIDE = {"bench/mailbox.c"}
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.M)

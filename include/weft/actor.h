@@ -82,8 +82,9 @@ static inline bool weft_actor_is_none(weft_actor_t actor) {
 typedef struct weft_spawn_options {
   // The rank that will hold the actor.
   uint32_t place;
-  // Messages waiting before senders wait; 0 means the default. A bound may be
-  // exceeded by one message for each thread that sends at that moment.
+  // Messages that may be in the mailbox or held for an argument before senders
+  // wait, at most 131 072; 0 means the default. The actor counts what it has
+  // finished by the quarter, so a mailbox may be full at three quarters.
   uint32_t mailbox_bound;
   // Run on a thread of its own, for handlers that block on other things than
   // futures.
@@ -93,7 +94,8 @@ typedef struct weft_spawn_options {
 // Makes an actor; the handle is good at once, init runs as its first message.
 // Owns: retains `init`. `options` may be NULL.
 // Errors: NOT_FOUND when the class was not given to the runtime or the place
-// does not exist; RESOURCE_EXHAUSTED; CLOSED when the runtime stops.
+// does not exist; INVALID_ARGUMENT for a bound that is too large;
+// RESOURCE_EXHAUSTED; CLOSED when the runtime stops.
 WEFT_API WEFT_MUST_USE weft_status_t weft_spawn(
     weft_runtime_t* runtime, const weft_class_t* actor_class, weft_value_t init,
     const weft_spawn_options_t* options, weft_actor_t* out_actor);
@@ -133,17 +135,28 @@ WEFT_API WEFT_MUST_USE weft_status_t weft_send(
 
 typedef struct weft_schedule weft_schedule_t;
 
-// Sends a message later: first after `delay_ns`, then every `period_ns`
-// unless that is 0. A message that finds the mailbox full is left out and
-// counted. The schedule ends by itself when it is over or the actor is gone.
-// Owns: hands over a schedule, to be released; that does not stop it.
-// `out_schedule` may be NULL.
+// When messages are sent that are sent later.
+typedef struct weft_schedule_options {
+  // From now until the first.
+  int64_t delay_ns;
+  // From each to the next; 0: there is but one.
+  int64_t period_ns;
+} weft_schedule_options_t;
+
+// Sends a message later, once or again and again. One that finds the mailbox
+// full is left out and counted. The schedule ends by itself when it is over or
+// the actor is gone.
+// Owns: retains the arguments; hands over a schedule, to be released; that does
+// not stop it. `out_schedule` may be NULL.
+// Errors: INVALID_ARGUMENT for arguments that do not fit, and for a negative
+// delay or period; NOT_FOUND; CLOSED when the runtime stops;
+// RESOURCE_EXHAUSTED.
 WEFT_API WEFT_MUST_USE weft_status_t weft_send_later(
     weft_runtime_t* runtime, weft_actor_t actor, uint32_t endpoint,
-    const weft_arguments_t* arguments, const int64_t delay_and_period_ns[2],
+    const weft_arguments_t* arguments, const weft_schedule_options_t* when,
     weft_schedule_t** out_schedule);
 
-// No message is sent after this returns.
+// No message is sent after this returns. NULL is fine.
 WEFT_API void weft_schedule_stop(weft_schedule_t* schedule);
 WEFT_API void weft_schedule_release(weft_schedule_t* schedule);
 

@@ -36,7 +36,7 @@
 
 // Never: as a deadline or a timeout, wait without limit.
 #define WEFT_TIME_INFINITE INT64_MAX
-// At once: as a timeout or a deadline, try and do not wait.
+// At once: as a deadline, try and do not wait.
 #define WEFT_TIME_NOW ((int64_t)0)
 
 WEFT_BEGIN_DECLS

@@ -264,11 +264,11 @@ static void a_stale_handle_is_not_found_by_anything(void** state) {
                          weft_actor_exited(runtime, old, &future));
   weft_kit_assert_status(WEFT_STATUS_NOT_FOUND,
                          weft_actor_register(runtime, "old", old));
-  const int64_t times[2] = {0, 0};
+  const weft_schedule_options_t times = {0, 0};
   weft_kit_assert_status(
       WEFT_STATUS_NOT_FOUND,
       weft_send_later(runtime, old, WEFT_PROBE_NOTE,
-                      WEFT_ARGUMENTS(weft_int64(1)), times, NULL));
+                      WEFT_ARGUMENTS(weft_int64(1)), &times, NULL));
   weft_actor_kit_run(kit);
   assert_int_equal(0, weft_probe_notes(&other));
   assert_int_equal(0, other.deinit_count);

@@ -431,10 +431,10 @@ static weft_status_t watch_and_name(weft_actor_kit_t* kit) {
 static weft_status_t schedule(weft_actor_kit_t* kit) {
   weft_actor_t actor;
   WEFT_RETURN_IF_ERROR(spawn_probe(kit, &probe, &actor));
-  const int64_t times[2] = {0, WEFT_MS};
+  const weft_schedule_options_t times = {0, WEFT_MS};
   weft_schedule_t* later;
   WEFT_RETURN_IF_ERROR(weft_send_later(kit->runtime, actor, WEFT_PROBE_NOTE,
-                                       WEFT_ARGUMENTS(weft_int64(1)), times,
+                                       WEFT_ARGUMENTS(weft_int64(1)), &times,
                                        &later));
   weft_schedule_release(later);
   return WEFT_OK;

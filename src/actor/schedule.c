@@ -123,13 +123,13 @@ static void time_has_come(weft_timer_t* timer, void* user) {
 
 // --- Making -----------------------------------------------------------------
 
-static weft_status_t check(const int64_t delay_and_period_ns[2]) {
-  if (delay_and_period_ns[0] < 0 || delay_and_period_ns[1] < 0) {
+static weft_status_t check(const weft_schedule_options_t* when) {
+  if (when->delay_ns < 0 || when->period_ns < 0) {
     return weft_status_make(WEFT_STATUS_INVALID_ARGUMENT,
                             "a delay of %lld ns and a period of %lld ns: give "
                             "lengths of time, or 0 for a period",
-                            (long long)delay_and_period_ns[0],
-                            (long long)delay_and_period_ns[1]);
+                            (long long)when->delay_ns,
+                            (long long)when->period_ns);
   }
   return WEFT_OK;
 }
@@ -197,13 +197,13 @@ static weft_status_t start(weft_actor_layer_t* layer, weft_schedule_t* schedule,
 weft_status_t weft_send_later(weft_runtime_t* runtime, weft_actor_t actor,
                               uint32_t endpoint,
                               const weft_arguments_t* arguments,
-                              const int64_t delay_and_period_ns[2],
+                              const weft_schedule_options_t* when,
                               weft_schedule_t** out_schedule) {
   weft_actor_layer_t* layer = weft_actor_layer_of(runtime);
   if (out_schedule != NULL) {
     *out_schedule = NULL;
   }
-  WEFT_RETURN_IF_ERROR(check(delay_and_period_ns));
+  WEFT_RETURN_IF_ERROR(check(when));
   const weft_endpoint_t* endpoint_entry = NULL;
   weft_message_t* pattern;
   WEFT_RETURN_IF_ERROR(make_pattern(layer, actor, endpoint, arguments,
@@ -216,8 +216,8 @@ weft_status_t weft_send_later(weft_runtime_t* runtime, weft_actor_t actor,
                             "no memory to send a message later");
   }
   schedule->endpoint = endpoint_entry;
-  schedule->period_ns = delay_and_period_ns[1];
-  weft_status_t status = start(layer, schedule, delay_and_period_ns[0]);
+  schedule->period_ns = when->period_ns;
+  weft_status_t status = start(layer, schedule, when->delay_ns);
   if (status == WEFT_OK && out_schedule != NULL) {
     *out_schedule = schedule;
   } else {
@@ -229,6 +229,9 @@ weft_status_t weft_send_later(weft_runtime_t* runtime, weft_actor_t actor,
 // --- Ending -----------------------------------------------------------------
 
 void weft_schedule_stop(weft_schedule_t* schedule) {
+  if (schedule == NULL) {
+    return;
+  }
   if (claim_end(schedule)) {
     weft_timer_stop(&schedule->timer);
     unlist(schedule);

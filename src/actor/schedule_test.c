@@ -14,10 +14,10 @@ static weft_actor_kit_t* kit_of(void** state) {
 static weft_schedule_t* send_later(const weft_actor_kit_t* kit,
                                    weft_actor_t actor, int64_t note,
                                    int64_t delay_ns, int64_t period_ns) {
-  const int64_t times[2] = {delay_ns, period_ns};
+  const weft_schedule_options_t times = {delay_ns, period_ns};
   weft_schedule_t* schedule;
   weft_kit_assert_ok(weft_send_later(kit->runtime, actor, WEFT_PROBE_NOTE,
-                                     WEFT_ARGUMENTS(weft_int64(note)), times,
+                                     WEFT_ARGUMENTS(weft_int64(note)), &times,
                                      &schedule));
   return schedule;
 }
@@ -65,9 +65,9 @@ static void releasing_a_schedule_does_not_stop_it(void** state) {
   weft_actor_kit_t* kit = kit_of(state);
   weft_actor_t actor = weft_probe_spawn(kit, &probe);
   weft_schedule_release(send_later(kit, actor, 1, WEFT_MS, WEFT_MS));
-  const int64_t times[2] = {WEFT_MS, WEFT_MS};
+  const weft_schedule_options_t times = {WEFT_MS, WEFT_MS};
   weft_kit_assert_ok(weft_send_later(kit->runtime, actor, WEFT_PROBE_NOTE,
-                                     WEFT_ARGUMENTS(weft_int64(2)), times,
+                                     WEFT_ARGUMENTS(weft_int64(2)), &times,
                                      NULL));
   pass(kit, 3 * WEFT_MS + WEFT_MS / 2);
   WEFT_EXPECT_NOTES(&probe, 1, 2, 1, 2, 1, 2);
@@ -112,18 +112,18 @@ static void a_message_that_finds_no_room_is_left_out_and_counted(void** state) {
 static void what_is_sent_later_is_checked_at_once(void** state) {
   weft_actor_kit_t* kit = kit_of(state);
   weft_actor_t actor = weft_probe_spawn(kit, &probe);
-  const int64_t times[3][2] = {{0, 0}, {-1, 0}, {0, -1}};
+  const weft_schedule_options_t times[3] = {{0, 0}, {-1, 0}, {0, -1}};
   weft_schedule_t* schedule;
   weft_kit_assert_status(
       WEFT_STATUS_INVALID_ARGUMENT,
       weft_send_later(kit->runtime, actor, WEFT_PROBE_NOTE,
-                      WEFT_ARGUMENTS(weft_float64(1)), times[0], &schedule));
+                      WEFT_ARGUMENTS(weft_float64(1)), &times[0], &schedule));
   assert_null(schedule);
   for (int i = 1; i < 3; i++) {
     weft_kit_assert_status(
         WEFT_STATUS_INVALID_ARGUMENT,
         weft_send_later(kit->runtime, actor, WEFT_PROBE_NOTE,
-                        WEFT_ARGUMENTS(weft_int64(1)), times[i], &schedule));
+                        WEFT_ARGUMENTS(weft_int64(1)), &times[i], &schedule));
   }
 }
 
@@ -132,10 +132,10 @@ static void an_argument_may_still_be_computed(void** state) {
   weft_actor_t actor = weft_probe_spawn(kit, &probe);
   weft_probe_pair_t pair = weft_probe_pair(kit);
   weft_value_t value = weft_future_value(pair.future);
-  const int64_t times[2] = {WEFT_MS, 2 * WEFT_MS};
+  const weft_schedule_options_t times = {WEFT_MS, 2 * WEFT_MS};
   weft_schedule_t* schedule;
   weft_kit_assert_ok(weft_send_later(kit->runtime, actor, WEFT_PROBE_NOTE,
-                                     WEFT_ARGUMENTS(value), times, &schedule));
+                                     WEFT_ARGUMENTS(value), &times, &schedule));
   weft_value_release(value);
   pass(kit, 4 * WEFT_MS);
   assert_int_equal(0, weft_probe_notes(&probe));
@@ -158,11 +158,11 @@ static void schedules_end_with_the_runtime_and_may_outlive_it(void** state) {
     weft_expect_outcome(weft_probe_call_note(&kit, actor, 0), WEFT_STATUS_OK);
   }
   weft_kit_assert_ok(weft_runtime_stop(kit.runtime, WEFT_TIME_INFINITE));
-  const int64_t times[2] = {0, 0};
+  const weft_schedule_options_t times = {0, 0};
   weft_kit_assert_status(
       WEFT_STATUS_CLOSED,
       weft_send_later(kit.runtime, actor, WEFT_PROBE_NOTE,
-                      WEFT_ARGUMENTS(weft_int64(1)), times, NULL));
+                      WEFT_ARGUMENTS(weft_int64(1)), &times, NULL));
   weft_runtime_destroy(kit.runtime);
   weft_schedule_stop(schedule);
   weft_schedule_release(schedule);

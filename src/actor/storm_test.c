@@ -319,12 +319,13 @@ static void name(caller_t* caller) {
 }
 
 static void schedule(caller_t* caller) {
-  const int64_t times[2] = {(int64_t)below(caller, 2) * WEFT_MS / 4,
-                            (int64_t)below(caller, 2) * WEFT_MS / 8};
+  const weft_schedule_options_t times = {
+      (int64_t)below(caller, 2) * WEFT_MS / 4,
+      (int64_t)below(caller, 2) * WEFT_MS / 8};
   weft_schedule_t* later = NULL;
   weft_status_ignore(
       weft_send_later(caller->runtime, actor_at(below(caller, ACTORS)), NOTE,
-                      WEFT_ARGUMENTS(weft_int64(1)), times, &later));
+                      WEFT_ARGUMENTS(weft_int64(1)), &times, &later));
   if (later != NULL && below(caller, 4) != 0) {
     weft_schedule_stop(later);
   }

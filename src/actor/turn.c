@@ -35,7 +35,7 @@ static inline void publish(weft_context_t* context) {
 
 // The block stays as long as it is the head of the mailbox. The message is
 // counted as finished, which makes room for another.
-static inline void finish(weft_context_t* context, weft_message_t* message) {
+static INLINE void finish(weft_context_t* context, weft_message_t* message) {
   weft_actor_entry_t* entry = context->entry;
   // Senders read the count, so writing it for each message would cost each of
   // them a cache miss. An answer makes room at once: its receiver may send.
@@ -383,7 +383,7 @@ static bool resume(weft_context_t* context) {
 
 // --- A turn -----------------------------------------------------------------
 
-static inline weft_message_t* take(weft_context_t* context) {
+static INLINE weft_message_t* take(weft_context_t* context) {
   weft_actor_entry_t* entry = context->entry;
   weft_mailbox_node_t* passed = NULL;
   weft_mailbox_node_t* node = weft_mailbox_pop(&entry->out, &passed);

@@ -266,6 +266,70 @@ static void futures_of_several_sources_are_stuck_when_nothing_can_end_them(
   }
 }
 
+// No wait closes this circle: the last source that could end the wait fails.
+static void a_circle_that_an_outcome_closes_fails_what_is_stuck(void** state) {
+  weft_runtime_t* runtime = weft_future_kit_runtime(state);
+  for (int has_deadline = 0; has_deadline < 2; has_deadline++) {
+    actor_t a = make_actor("a");
+    weft_pair_t mine = weft_pair(runtime);
+    weft_pair_t other = weft_pair(runtime);
+    mine.future->producer = &a.activity;
+    weft_future_t* futures[] = {mine.future, other.future};
+    weft_future_t* any;
+    weft_kit_assert_ok(weft_future_any(runtime, futures, 2, &any));
+    const weft_continuation_t next = {.run = pass};
+    weft_future_t* after;
+    weft_kit_assert_ok(weft_future_then(any, &next, &after));
+    a.activity.waiting_for = after;
+    a.activity.waits_for_ever = has_deadline == 0;
+    weft_pair_fail(&other, weft_status_make(WEFT_STATUS_FAILED, "x"));
+    if (has_deadline != 0) {
+      // That wait ends by itself, and then the circle is open.
+      assert_false(weft_future_is_done(any));
+    } else {
+      weft_assert_fails(after, WEFT_STATUS_DEADLOCK,
+                        "any -> promise -> actor a -> then -> any");
+    }
+    a.activity.waiting_for = NULL;
+    mine.future->producer = NULL;
+    weft_future_release(after);
+    weft_future_release(any);
+    weft_pair_release(&mine);
+    weft_pair_release(&other);
+  }
+}
+
+// Each of three waits for whichever of the other two comes first.
+static void a_knot_is_a_circle_too(void** state) {
+  weft_runtime_t* runtime = weft_future_kit_runtime(state);
+  actor_t actors[3] = {make_actor("a"), make_actor("b"), make_actor("c")};
+  weft_pair_t pairs[3];
+  weft_future_t* others[3];
+  for (int i = 0; i < 3; i++) {
+    pairs[i] = weft_pair(runtime);
+    pairs[i].future->producer = &actors[i].activity;
+  }
+  for (int i = 0; i < 3; i++) {
+    weft_future_t* futures[] = {pairs[(i + 1) % 3].future,
+                                pairs[(i + 2) % 3].future};
+    weft_kit_assert_ok(weft_future_any(runtime, futures, 2, &others[i]));
+  }
+  actors[1].activity.waiting_for = others[1];
+  weft_kit_assert_status(WEFT_STATUS_DEADLINE_EXCEEDED,
+                         wait_as(&actors[0], others[0], 1000000));
+  actors[2].activity.waiting_for = others[2];
+  weft_kit_assert_status_says(
+      WEFT_STATUS_DEADLOCK, "actor a -> any -> promise",
+      wait_as(&actors[0], others[0], WEFT_TIME_INFINITE));
+  for (int i = 0; i < 3; i++) {
+    pairs[i].future->producer = NULL;
+    weft_future_release(others[i]);
+  }
+  for (int i = 0; i < 3; i++) {
+    weft_pair_release(&pairs[i]);
+  }
+}
+
 // Nested so deep that the search gives up: a wait with a deadline, no crash.
 static void a_search_has_an_end(void** state) {
   weft_runtime_t* runtime = weft_future_kit_runtime(state);
@@ -360,6 +424,8 @@ int main(void) {
       WEFT_FUTURE_TEST(what_stands_in_the_way_is_followed),
       WEFT_FUTURE_TEST(
           futures_of_several_sources_are_stuck_when_nothing_can_end_them),
+      WEFT_FUTURE_TEST(a_circle_that_an_outcome_closes_fails_what_is_stuck),
+      WEFT_FUTURE_TEST(a_knot_is_a_circle_too),
       WEFT_FUTURE_TEST(a_search_has_an_end),
       WEFT_FUTURE_TEST(a_long_trail_is_followed_to_its_end),
       WEFT_FUTURE_TEST(of_two_that_close_a_circle_together_one_is_told),

@@ -38,10 +38,9 @@ weft_status_t weft_value_as_bool(weft_value_t value, bool* out_boolean) {
 }
 
 weft_status_t weft_value_as_int64(weft_value_t value, int64_t* out_int64) {
-  *out_int64 = 0;
-  WEFT_RETURN_IF_ERROR(weft_value_expect(value, WEFT_KIND_INT64));
-  *out_int64 = value.as.int64;
-  return WEFT_OK;
+  bool is_int64 = value.kind == WEFT_KIND_INT64;
+  *out_int64 = is_int64 ? value.as.int64 : 0;
+  return is_int64 ? WEFT_OK : weft_value_wrong_kind(value, WEFT_KIND_INT64);
 }
 
 static weft_status_t int64_as_float64(int64_t int64, double* out_float64) {

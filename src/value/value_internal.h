@@ -10,7 +10,8 @@
 #include "weft/value.h"
 
 // The error for a value of another kind than `expected`.
-weft_status_t weft_value_wrong_kind(weft_value_t value, weft_kind_t expected);
+__attribute__((cold, noinline)) weft_status_t weft_value_wrong_kind(
+    weft_value_t value, weft_kind_t expected);
 
 static inline weft_status_t weft_value_expect(weft_value_t value,
                                               weft_kind_t expected) {

@@ -113,7 +113,7 @@ static void open_game(game_t* game, uint64_t seed) {
 }
 
 static void run_game(game_t* game, uint64_t seed) {
-  const int64_t once_more_ns[2] = {700, 0};
+  const weft_schedule_options_t once_more = {700, 0};
   open_game(game, seed);
   for (uint32_t i = 0; i < GAMES; ++i) {
     weft_actor_t player = game->players[i % PLAYERS];
@@ -121,7 +121,7 @@ static void run_game(game_t* game, uint64_t seed) {
                                  WEFT_ARGUMENTS(weft_int64(i % 12)), NULL));
     weft_status_ignore(weft_send_later(game->runtime, player, 0,
                                        WEFT_ARGUMENTS(weft_int64(3)),
-                                       once_more_ns, NULL));
+                                       &once_more, NULL));
   }
   weft_runtime_run(game->runtime, UINT64_MAX);
   weft_runtime_destroy(game->runtime);
