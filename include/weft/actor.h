@@ -114,14 +114,16 @@ typedef struct weft_call_options {
 // Sends a message and promises its result. The deadline travels with the
 // message; cancelling the future reaches the callee, and what the callee
 // calls in turn.
-// Blocks: only while the mailbox is full, until the deadline. In a handler a
-// full mailbox is WOULD_BLOCK at once unless the call has a deadline, and
+// Blocks: only while the mailbox is full, until the deadline. Where others may
+// wait for the work at hand, in a handler, a fork, an await or a continuation,
+// a full mailbox is WOULD_BLOCK at once unless the call has a deadline; and
 // always when the target is the sender itself.
 // Owns: retains the arguments. `arguments` and `options` may be NULL.
 // Errors: INVALID_ARGUMENT for arguments that do not fit (the message names
 // class, endpoint and parameter); NOT_FOUND; WOULD_BLOCK; DEADLINE_EXCEEDED;
-// RESOURCE_EXHAUSTED. The future fails with ACTOR_EXITED when the actor ends
-// before it answers, with the reason as cause.
+// CANCELLED when the work that waits for room was; CLOSED when the runtime
+// stops; RESOURCE_EXHAUSTED. The future fails with ACTOR_EXITED when the actor
+// ends before it answers, with the reason as cause.
 WEFT_API WEFT_MUST_USE weft_status_t
 weft_call(weft_runtime_t* runtime, weft_actor_t actor, uint32_t endpoint,
           const weft_arguments_t* arguments, const weft_call_options_t* options,

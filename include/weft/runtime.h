@@ -51,6 +51,8 @@ WEFT_API WEFT_MUST_USE weft_status_t weft_runtime_create(
 
 // Ends the runtime in order: spawning and calling fail with CLOSED, actors end
 // after the handler they run, messages that wait fail, threads are joined.
+// Thread: one at a time, and no task of this runtime. Others may go on calling
+// until it returns.
 // Blocks: until the deadline. Errors: DEADLINE_EXCEEDED, with a message that
 // names what did not stop and what it waits for; then it may be called again.
 // FAILED_PRECONDITION from inside a handler.
@@ -59,6 +61,9 @@ WEFT_API WEFT_MUST_USE weft_status_t weft_runtime_stop(weft_runtime_t* runtime,
 
 // Stops without a limit if it has not stopped, then frees. Futures that are
 // still held stay valid, and so do their outcomes, until they are released.
+// Thread: the last call on this runtime: no other thread uses it, or waits for
+// one of its futures, any more. In one of its own tasks it gives a warning and
+// does nothing.
 // NULL is fine.
 WEFT_API void weft_runtime_destroy(weft_runtime_t* runtime);
 

@@ -381,6 +381,7 @@ static inline void weft_expect_outcome_says(weft_future_t* future,
   weft_value_t value;
   weft_kit_assert_status_says(
       code, part, weft_future_get(future, WEFT_TIME_INFINITE, &value));
+  assert_true(weft_future_is_done(future));
   weft_value_release(value);
   weft_future_release(future);
 }

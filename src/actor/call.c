@@ -81,11 +81,15 @@ static COLD weft_status_t cut_deadline(const weft_actor_layer_t* layer,
 static bool may_wait(const weft_actor_entry_t* entry, int64_t deadline_ns,
                      const weft_call_options_t* options) {
   const weft_context_t* context = weft_context_current;
-  if (options != NULL && options->try_only) {
+  const weft_thread_t* self = &weft_thread_self;
+  if ((options != NULL && options->try_only) ||
+      (context != NULL && context->entry == entry)) {
     return false;
   }
-  return context == NULL ||
-         (context->entry != entry && deadline_ns != WEFT_TIME_INFINITE);
+  // Others may wait for what this thread works on, the receiver among them:
+  // such a wait must end by itself.
+  return (self->activity == NULL && self->pool_thread == NULL) ||
+         deadline_ns != WEFT_TIME_INFINITE;
 }
 
 // Waits for room and tries again, until the message is in.

@@ -14,7 +14,8 @@
 //
 //   word:  bits 22-63  address of the last node, without its 6 zero bits;
 //                      0: dead, nobody's mailbox
-//          bits 3-21   nodes put in since it was opened, modulo 2^19
+//          bits 3-21   nodes put in since it was opened, but for those that
+//                      need no room, modulo 2^19
 //          bit 2       WATCHED: the actor has something else to end; see
 //                      `cold.h`
 //          bit 1       CLOSED: takes no more
@@ -167,6 +168,7 @@ static inline weft_mailbox_push_t weft_mailbox_push(weft_mailbox_in_t* in,
   atomic_store_explicit(&node->next, NULL, memory_order_relaxed);
   // Relaxed: the exchange below fails if the word is another by then.
   uint64_t before = atomic_load_explicit(&in->word, memory_order_relaxed);
+  uint64_t one = regardless ? 0 : WEFT_MAILBOX_ONE;
   uint64_t after;
   do {
     if (__builtin_expect((before & WEFT_MAILBOX_CLOSED) != 0, 0)) {
@@ -176,8 +178,7 @@ static inline weft_mailbox_push_t weft_mailbox_push(weft_mailbox_in_t* in,
       return WEFT_MAILBOX_IS_FULL;
     }
     after = ((uint64_t)(uintptr_t)node << 16) |
-            ((before + WEFT_MAILBOX_ONE) &
-             (WEFT_MAILBOX_COUNT | WEFT_MAILBOX_WATCHED));
+            ((before + one) & (WEFT_MAILBOX_COUNT | WEFT_MAILBOX_WATCHED));
     // Acquire-release: release publishes the node; acquire pairs with the
     // release of `try_idle`, so that who posts the consumer comes after its
     // last turn, and with that of the sender before, whose node is linked.

@@ -397,6 +397,89 @@ static void a_handler_that_waits_for_its_own_actor_fails_as_a_deadlock(
                            "probe#0");
 }
 
+static void a_call_whose_argument_is_its_own_reply_fails_as_a_deadlock(
+    void** state) {
+  weft_actor_kit_t* kit = kit_of(state);
+  weft_actor_t a = weft_probe_spawn(kit, &probe);
+  weft_probe_pair_t pair = weft_probe_pair(kit);
+  weft_future_t* reply = weft_probe_call_later(kit, a, pair.future);
+  // Before it has come to its turn nobody can know.
+  weft_kit_assert_ok(weft_promise_forward(pair.promise, reply));
+  weft_promise_release(pair.promise);
+  weft_expect_outcome_says(reply, WEFT_STATUS_DEADLOCK, "call");
+  weft_expect_outcome(pair.future, WEFT_STATUS_DEADLOCK);
+}
+
+typedef struct late_plan {
+  const weft_actor_kit_t* kit;
+  weft_actor_t target;
+  weft_probe_act_t* act;
+  weft_future_t* argument;
+  weft_future_t* reply;
+} late_plan_t;
+
+static weft_status_t wait_for_reply(weft_context_t* context, weft_probe_t* self,
+                                    void* user, weft_value_t* out_result) {
+  (void)context;
+  (void)self;
+  const late_plan_t* plan = user;
+  return weft_future_get(plan->reply, WEFT_TIME_INFINITE, out_result);
+}
+
+static weft_status_t ask_the_other(weft_context_t* context, weft_probe_t* self,
+                                   void* user, weft_value_t* out_result) {
+  (void)context;
+  (void)self;
+  const late_plan_t* plan = user;
+  weft_future_t* future;
+  WEFT_RETURN_IF_ERROR(
+      weft_probe_do_with(plan->kit, plan->target, plan->act, NULL, &future));
+  weft_status_t status =
+      weft_future_get(future, WEFT_TIME_INFINITE, out_result);
+  weft_future_release(future);
+  return status;
+}
+
+// Once its argument is there, a call that was held waits for nothing but its
+// actor: circles through that are found.
+static void a_call_that_was_held_is_part_of_circles_as_any_other(void** state) {
+  weft_actor_kit_t* kit = kit_of(state);
+  late_plan_t plan = {.kit = kit};
+  weft_actor_t a = weft_probe_spawn(kit, &probe);
+  plan.target = weft_probe_spawn(kit, &other);
+  weft_probe_act_t wait = {wait_for_reply, &plan};
+  weft_probe_act_t ask = {ask_the_other, &plan};
+  plan.act = &wait;
+  weft_probe_pair_t pair = weft_probe_pair(kit);
+  weft_value_t argument = weft_future_value(pair.future);
+  weft_kit_assert_ok(weft_call(kit->runtime, a, WEFT_PROBE_DO,
+                               WEFT_ARGUMENTS(argument), NULL, &plan.reply));
+  weft_value_release(argument);
+  weft_actor_kit_run(kit);
+  weft_value_t act;
+  weft_kit_assert_ok(weft_opaque_create(&kit->memory.allocator,
+                                        &weft_probe_act_type, &ask, &act));
+  weft_probe_pair_set(&pair, act);
+  weft_expect_outcome(plan.reply, WEFT_STATUS_DEADLOCK);
+}
+
+static void a_reply_that_was_taken_is_not_its_actors_any_more(void** state) {
+  weft_actor_kit_t* kit = kit_of(state);
+  late_plan_t plan = {.kit = kit};
+  weft_actor_t a = weft_probe_spawn(kit, &probe);
+  weft_kit_assert_ok(
+      weft_call(kit->runtime, a, WEFT_PROBE_DEFER, NULL, NULL, &plan.reply));
+  weft_actor_kit_run(kit);
+  // The actor waits for what it will not produce: no circle.
+  weft_probe_act_t wait = {wait_for_reply, &plan};
+  weft_future_t* waiting = weft_probe_do(kit, a, &wait);
+  weft_actor_kit_run(kit);
+  weft_kit_assert_ok(weft_promise_set(probe.promise, weft_int64(8)));
+  weft_promise_release(probe.promise);
+  weft_expect_int64(waiting, 8);
+  weft_future_release(plan.reply);
+}
+
 static void forwarding_an_argument_to_a_call_behind_it_is_a_deadlock(
     void** state) {
   weft_actor_kit_t* kit = kit_of(state);
@@ -524,6 +607,10 @@ int main(void) {
       WEFT_ACTOR_TEST(two_handlers_that_wait_for_each_other_fail_as_a_deadlock),
       WEFT_ACTOR_TEST(
           a_handler_that_waits_for_its_own_actor_fails_as_a_deadlock),
+      WEFT_ACTOR_TEST(
+          a_call_whose_argument_is_its_own_reply_fails_as_a_deadlock),
+      WEFT_ACTOR_TEST(a_call_that_was_held_is_part_of_circles_as_any_other),
+      WEFT_ACTOR_TEST(a_reply_that_was_taken_is_not_its_actors_any_more),
       WEFT_ACTOR_TEST(forwarding_an_argument_to_a_call_behind_it_is_a_deadlock),
       WEFT_ACTOR_TEST(
           a_function_that_waits_for_the_call_that_waits_for_it_is_told),

@@ -153,9 +153,10 @@ static void waiting_for_room_ends_at_the_deadline(void** state) {
                          weft_send(kit->runtime, stuffed.actor, WEFT_PROBE_NOTE,
                                    WEFT_ARGUMENTS(weft_int64(9)), &options));
   unstuff(&stuffed);
-  weft_actor_kit_run(kit);
+  weft_expect_outcome(weft_probe_call_note(kit, stuffed.actor, 2),
+                      WEFT_STATUS_OK);
   // Nothing of those that gave up was left behind.
-  WEFT_EXPECT_NOTES(&probe, -1, 1);
+  WEFT_EXPECT_NOTES(&probe, -1, 1, 2);
 }
 
 enum { CROWD = 6, CROWD_MESSAGES = 200 };
@@ -313,6 +314,78 @@ static void an_actor_never_waits_for_room_in_its_own_mailbox(void** state) {
   WEFT_EXPECT_NOTES(&other, 3, WEFT_STATUS_WOULD_BLOCK, 0, 0, 0);
 }
 
+// --- Work that others may wait for ------------------------------------------
+
+typedef struct fork_plan {
+  weft_actor_t target;
+  int64_t timeout_ns;
+  _Atomic uint32_t sends;
+} fork_plan_t;
+
+// Sends until it may not any more; its outcome is why.
+static weft_status_t send_on(weft_runtime_t* runtime, void* user,
+                             const weft_value_t* arguments,
+                             weft_value_t* out_result) {
+  (void)arguments;
+  (void)out_result;
+  fork_plan_t* plan = user;
+  const weft_call_options_t options = {.timeout_ns = plan->timeout_ns};
+  for (;;) {
+    WEFT_RETURN_IF_ERROR(weft_send(runtime, plan->target, WEFT_PROBE_NOTE,
+                                   WEFT_ARGUMENTS(weft_int64(0)), &options));
+    // Release: pairs with the acquire of the test.
+    atomic_fetch_add_explicit(&plan->sends, 1, memory_order_release);
+  }
+}
+
+static weft_future_t* fork_sender(weft_actor_kit_t* kit, fork_plan_t* plan) {
+  const weft_function_t function = {
+      .name = "send on", .run = send_on, .user = plan};
+  weft_future_t* future = NULL;
+  weft_kit_assert_ok(
+      weft_async_run(kit->runtime, NULL, &function, NULL, &future));
+  return future;
+}
+
+static void a_fork_is_refused_at_once_without_a_deadline(void** state) {
+  weft_actor_kit_t* kit = kit_of(state);
+  stuffed_t stuffed;
+  stuff(kit, &stuffed, 4, 2);
+  fork_plan_t plan = {.target = stuffed.actor};
+  weft_expect_outcome(fork_sender(kit, &plan), WEFT_STATUS_WOULD_BLOCK);
+  unstuff(&stuffed);
+}
+
+static uint64_t waits_blocked(weft_actor_kit_t* kit) {
+  weft_counters_t counters;
+  weft_runtime_counters(kit->runtime, &counters);
+  return counters.waits_blocked;
+}
+
+static void waiting_for_room_ends_when_the_work_is_cancelled(void** state) {
+  weft_actor_kit_t* kit = kit_of(state);
+  stuffed_t stuffed;
+  stuff(kit, &stuffed, 4, 2);
+  weft_actor_t sender = weft_probe_spawn(kit, &other);
+  const weft_call_options_t options = {.timeout_ns = WEFT_PATIENCE};
+  push_plan_t plan = {kit, stuffed.actor, &options, 10};
+  weft_probe_act_t act = {push, &plan};
+  uint64_t before = waits_blocked(kit);
+  weft_future_t* reply = weft_probe_do(kit, sender, &act);
+  while (waits_blocked(kit) == before) {
+    weft_sys_yield();
+  }
+  weft_future_cancel(reply);
+  weft_expect_outcome(reply, WEFT_STATUS_CANCELLED);
+  // The sender handles messages again, though the mailbox is still full.
+  weft_kit_assert_ok(try_note(kit, sender, 5));
+  while (weft_probe_notes(&other) < 3) {
+    weft_sys_yield();
+  }
+  WEFT_EXPECT_NOTES(&other, 2, WEFT_STATUS_CANCELLED, 5);
+  unstuff(&stuffed);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       WEFT_ACTOR_TEST(a_mailbox_takes_as_many_as_its_bound),
@@ -326,6 +399,9 @@ int main(void) {
       WEFT_ACTOR_THREADS_TEST(waiting_for_room_ends_at_the_deadline),
       WEFT_ACTOR_THREADS_TEST(many_threads_wait_for_room_and_keep_their_order),
       WEFT_ACTOR_THREADS_TEST(waiting_for_room_ends_when_the_actor_does),
+      WEFT_ACTOR_TEST(a_fork_is_refused_at_once_without_a_deadline),
+      WEFT_ACTOR_THREADS_TEST(a_fork_is_refused_at_once_without_a_deadline),
+      WEFT_ACTOR_THREADS_TEST(waiting_for_room_ends_when_the_work_is_cancelled),
       WEFT_ACTOR_TEST(a_handler_is_refused_at_once_without_a_deadline),
       WEFT_ACTOR_TEST(a_handler_with_a_deadline_waits),
       WEFT_ACTOR_TEST(a_handler_with_an_inherited_deadline_waits_until_then),

@@ -13,6 +13,9 @@
 typedef struct timed {
   weft_link_t link;
   weft_timer_t timer;
+  // The timer's callback has run, or runs. Written there; read elsewhere only
+  // once the runtime is gone, and its service thread with it.
+  bool has_rung;
 } timed_t;
 
 static void end_party(weft_link_t* link) {
@@ -21,9 +24,9 @@ static void end_party(weft_link_t* link) {
 }
 
 static void stop_timer(timed_t* timed) {
-  // The timers of a runtime that is gone are gone without having run.
+  // The timers of a runtime that is gone will not run any more.
   bool is_taken = weft_runtime_is_gone(timed->link.future.runtime)
-                      ? timed->timer.runtime != NULL
+                      ? timed->timer.runtime != NULL && !timed->has_rung
                       : weft_timer_stop(&timed->timer);
   if (is_taken) {
     end_party(&timed->link);
@@ -52,6 +55,7 @@ static weft_status_t too_late(void) {
 static void time_is_up(weft_timer_t* timer, void* user) {
   timed_t* timed = user;
   (void)timer;
+  timed->has_rung = true;
   weft_link_t* link = &timed->link;
   weft_future_complete(&link->future, too_late(), weft_none());
   if (weft_future_take_waiter(link->source, &link->waiter)) {
@@ -95,6 +99,7 @@ static weft_status_t follow_until(weft_future_t* source, int64_t deadline_ns,
   weft_link_waiter_init(&timed->link.waiter, source_is_done);
   timed->link.source = weft_future_retain(source);
   memset(&timed->timer, 0, sizeof(timed->timer));
+  timed->has_rung = false;
   if (has_timer) {
     weft_object_retain(&source->object);
     weft_status_t status = weft_timer_start(source->runtime, &timed->timer,

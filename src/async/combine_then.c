@@ -179,8 +179,10 @@ static inline weft_status_t follow(weft_future_t* source,
   }
   *out_future = &follower->link.future;
   // Nobody can cancel what the caller has not been given yet.
-  if (!weft_future_try_add_waiter(source, &follower->link.waiter)) {
-    callback(&follower->link.waiter, source);
+  weft_waiter_t* waiter = &follower->link.waiter;
+  if (!weft_future_add_first_link(source, waiter) &&
+      !weft_future_try_add_waiter(source, waiter)) {
+    callback(waiter, source);
   }
   return WEFT_OK;
 }

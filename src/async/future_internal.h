@@ -82,12 +82,12 @@ struct weft_future {
   _Atomic uint32_t state;
   // The thread that runs the waiters. Written once, before the final state.
   uint32_t completer;
+  // Waiters in order of registration, guarded by LOCK.
+  weft_waiter_t* first;
   // The outcome: a value, or `error`. Written once, before the final state;
   // until then `value` is the place where a promise builds its value.
   weft_value_t value;
   weft_status_t error;
-  // Waiters in order of registration, guarded by LOCK.
-  weft_waiter_t* first;
   union {
     // Before the outcome: hooks, the last registered first. Guarded by LOCK.
     weft_hook_t* hooks;
@@ -96,13 +96,6 @@ struct weft_future {
     weft_future_t* next;
   };
   // --- The second cache line ---
-  weft_waiter_t* last;
-  // The waiter whose callback runs; NULL for links. Guarded by LOCK.
-  weft_waiter_t* running;
-  // The waiter to be called next, off the list already. The completer's own.
-  weft_waiter_t* ready;
-  weft_runtime_t* runtime;
-  const weft_future_class_t* class;
   // Who produces the outcome, and what stands in the way of it; for finding
   // circles, which reads them with the graph lock and LOCK held, while there
   // is no outcome. Set them before the future is shared, or with either lock
@@ -111,6 +104,13 @@ struct weft_future {
   // tells how long.
   weft_activity_t* producer;
   weft_future_t* blocked_on;
+  // The waiter whose callback runs; NULL for links. Guarded by LOCK.
+  weft_waiter_t* running;
+  weft_runtime_t* runtime;
+  const weft_future_class_t* class;
+  weft_waiter_t* last;
+  // The waiter to be called next, off the list already. The completer's own.
+  weft_waiter_t* ready;
   // Waiters are being run, or soon will be. The completer's own.
   bool draining;
 };

@@ -187,6 +187,26 @@ static inline void weft_future_finish(weft_future_t* future, bool is_owned) {
   }
 }
 
+// Registers the waiter of a link that is new, with a source that is pending
+// and has no waiters yet. False when it is otherwise, and nothing was done.
+static inline bool weft_future_add_first_link(weft_future_t* future,
+                                              weft_waiter_t* waiter) {
+  uint32_t word = WEFT_FUTURE_PENDING;
+  // Acquire: as in `weft_future_lock`. Relaxed on failure: nothing is read.
+  if (!atomic_compare_exchange_strong_explicit(
+          &future->state, &word, WEFT_FUTURE_LOCK, memory_order_acquire,
+          memory_order_relaxed)) {
+    return false;
+  }
+  bool is_first = future->first == NULL;
+  if (is_first) {
+    future->first = waiter;
+    future->last = waiter;
+  }
+  weft_future_unlock(future, WEFT_FUTURE_PENDING);
+  return is_first;
+}
+
 // Registers a waiter; false when the future is done and it was not.
 bool weft_future_try_add_waiter(weft_future_t* future, weft_waiter_t* waiter);
 
