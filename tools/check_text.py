@@ -8,6 +8,7 @@
   documented   every function of a public header has a comment
   words        the tree speaks of the project only, not of some machine
   licence      every source names its licence at its top
+  quoted       a program that a page shows whole is the one that is tested
 
 A line that must break a rule of `banned` says so, on it or in the comment
 above it:   lint-allow NAME: reason
@@ -15,6 +16,7 @@ above it:   lint-allow NAME: reason
 
 import re
 import sys
+from pathlib import Path
 
 import tree
 
@@ -189,8 +191,24 @@ def licence():
                 yield path, 1, "name the licence: SPDX-License-Identifier"
 
 
+# --- quoted -----------------------------------------------------------------
+
+QUOTED = re.compile(r"`([\w./]+\.c)`, whole:\s*```c\n(.*?)```", re.S)
+
+
+def quoted():
+    for path in tree.files(".md"):
+        text = tree.read(path)
+        for match in QUOTED.finditer(text):
+            source = Path(match.group(1))
+            program = tree.read(source) if source.exists() else None
+            if match.group(2) != program:
+                yield (path, tree.line_of(text, match.start()),
+                       f"does not show {source} as it is")
+
+
 CHECKS = {check.__name__: check for check in
-          (lengths, banned, atomics, documented, words, licence)}
+          (lengths, banned, atomics, documented, words, licence, quoted)}
 
 if len(sys.argv) != 2 or sys.argv[1] not in CHECKS:
     sys.exit(__doc__)

@@ -7,7 +7,7 @@
 #   layers      who may include what
 #   headers     each public header compiles alone, as C17 and as C++17
 #   symbols     the built library defines and exports only weft_*
-#   lengths, banned, atomics, documented, words, licence
+#   lengths, banned, atomics, documented, words, licence, quoted
 #               see tools/check_text.py
 #   spelling    codespell
 #   shell       shellcheck
@@ -23,7 +23,7 @@ python=/usr/bin/python3
 library_dir=${WEFT_LIBRARY_DIR:-build/src}
 
 all_checks=(format tidy layers headers symbols lengths banned atomics
-  documented words licence spelling shell selftest)
+  documented words licence quoted spelling shell selftest)
 
 c_files() {
   find include src cli examples bench tests -name "$1" 2>/dev/null |
@@ -86,7 +86,7 @@ run_check() {
     layers) "$python" tools/check_layers.py ;;
     headers) check_headers ;;
     symbols) check_symbols "$library_dir" ;;
-    lengths | banned | atomics | documented | words | licence)
+    lengths | banned | atomics | documented | words | licence | quoted)
       "$python" tools/check_text.py "$1" ;;
     spelling) text_files |
       xargs codespell --ignore-words tools/codespell_ignore.txt ;;

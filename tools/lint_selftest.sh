@@ -88,7 +88,7 @@ make_tree
 renew
 cd "$tree" || exit 1
 if ! output=$(tools/lint.sh format tidy layers headers symbols lengths banned \
-  atomics documented words licence spelling shell 2>&1); then
+  atomics documented words licence quoted spelling shell 2>&1); then
   printf '%s\n' 'the small tree is not clean to begin with:' "$output"
   exit 1
 fi
@@ -180,6 +180,13 @@ plant words 'is of one machine' README.md <<<"See $home/somebody/notes."
 plant words 'not under which number' README.md <<<'Mends issue'' 12.'
 
 plant licence 'name the licence' src/base/bare.c <<<'// Nothing else.'
+plant quoted 'does not show src/base/fine.c' README.md <<'END'
+This is `src/base/fine.c`, whole:
+
+```c
+int weft_fine(int number);
+```
+END
 
 plant spelling 'teh' README.md <<<'Te''h end; te''h end.'
 

@@ -177,8 +177,8 @@ static INLINE void run(weft_context_t* context, weft_message_t* message) {
                        entry->index, weft_status_code(status));
   }
   end_handler(context);
-  // Whoever waits for the answer is none of this activity's business; a
-  // message that serves nobody has found and leaves it so.
+  // What `handle_call` has set. Here, because the answer below runs whoever
+  // waits for it, which is no part of serving the call.
   entry->activity.serving = NULL;
   entry->activity.deadline_ns = WEFT_TIME_INFINITE;
   // The arguments go before the answer: who waits for it may be the only

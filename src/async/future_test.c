@@ -94,8 +94,7 @@ static void a_second_completion_changes_nothing(void** state) {
 static void a_dropped_promise_abandons_its_future(void** state) {
   weft_pair_t pair = weft_pair(weft_future_kit_runtime(state));
   weft_promise_release(pair.promise);
-  weft_assert_fails(pair.future, WEFT_STATUS_ABANDONED,
-                    "released");
+  weft_assert_fails(pair.future, WEFT_STATUS_ABANDONED, "released");
   weft_future_release(pair.future);
   weft_promise_release(NULL);
   weft_future_release(NULL);
@@ -375,8 +374,7 @@ static void futures_outlive_their_runtime(void** state) {
   weft_kit_assert_status(WEFT_STATUS_CLOSED,
                          weft_future_wait(broken.future, WEFT_TIME_INFINITE));
   weft_promise_release(broken.promise);
-  weft_assert_fails(broken.future, WEFT_STATUS_ABANDONED,
-                    "released");
+  weft_assert_fails(broken.future, WEFT_STATUS_ABANDONED, "released");
   weft_pair_set(&late, weft_int64(6));
   weft_assert_int64(follower, 6);
   weft_future_release(kept.future);
