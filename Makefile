@@ -64,6 +64,8 @@ format: setup
 
 install: build
 	@DESTDIR='$(DESTDIR)' /usr/bin/meson install -C build --no-rebuild --quiet
+	@# So that programs find the library at once, where that is ours to say.
+	@if [ -z '$(DESTDIR)' ] && [ "$$(id -u)" -eq 0 ]; then ldconfig; fi
 
 clean:
 	@rm -rf build build-asan build-tsan build-fuzz

@@ -46,11 +46,13 @@ static weft_status_t run(weft_runtime_t* rt, void* user) {
   weft_future_release(sum);
   WEFT_RETURN_IF_ERROR(status);
   printf("the sum is %g\n", value.as.float64);
+  // A number where a tensor should be.
   return weft_call(rt, adder, ADD, WEFT_ARGUMENTS(value), NULL, &sum);
 }
 
 int main(void) {
   static const weft_class_t* const classes[] = {&worker};
   weft_runtime_options_t options = {.classes = classes, .class_count = 1};
+  // Meant to end with an error, which is reported: all is well if it does.
   return weft_runtime_main(&options, run, NULL) == 1 ? 0 : 1;
 }

@@ -41,7 +41,8 @@ def everywhere(path):
 
 
 def in_library(path):
-    return path.parts[0] == "src" and not path.name.endswith("_test.c")
+    is_test = path.name.endswith(("_test.c", "_kit.h"))
+    return path.parts[0] == "src" and not is_test
 
 
 def in_library_but(*prefixes):

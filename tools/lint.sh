@@ -68,7 +68,7 @@ stray_symbols() {
   nm -g --defined-only "$1/libweft.a" | awk 'NF == 3 { print $3 }' |
     grep -v '^weft_' | sed 's/^/neither static nor weft_*: /'
   readelf -d "$1/libweft.so" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' |
-    grep -vE '^(libc\.so\.6|libm\.so\.6|ld-linux.*)$' | sed 's/^/needs: /'
+    grep -vE '^(libc\.so\.6|ld-linux.*)$' | sed 's/^/needs: /'
 }
 
 check_symbols() {

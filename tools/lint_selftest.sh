@@ -117,11 +117,11 @@ END
   for _ in $(seq 72); do echo '  a++;'; done
   printf '  return a;\n}\n'
 } | plant tidy 'lines including' $code
-plant tidy 'clang-analyzer' $code <<'END'
-int weft_null(void);
-int weft_null(void) {
-  int *nowhere = 0;
-  return *nowhere;
+plant tidy 'clang-analyzer-unix.Malloc' $code <<'END'
+void weft_twice(void *block);
+void weft_twice(void *block) {
+  free(block);
+  free(block);
 }
 END
 

@@ -32,7 +32,7 @@ fi
 
 absent=$(missing | tr '\n' ' ')
 if [ -z "$absent" ]; then
-  echo 'setup: every package is installed'
+  [ "${1-}" != --check ] || echo 'setup: every package is installed'
   exit 0
 fi
 echo "setup: missing: $absent"

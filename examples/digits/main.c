@@ -11,6 +11,7 @@
 #include <cblas.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "actors.h"
@@ -72,6 +73,11 @@ static weft_status_t spawn_trainers(job_t* job, const digits_data_t* data,
 static weft_status_t spawn_all(job_t* job, const digits_data_t* data) {
   uint32_t training = data->count * TRAINING_PERCENT / 100;
   uint32_t part = training / DIGITS_TRAINERS;
+  if (part < DIGITS_BATCH) {
+    return weft_status_make(WEFT_STATUS_INVALID_ARGUMENT,
+                            "%u images in %s are too few to train on",
+                            data->count, job->options->data);
+  }
   job->steps_per_epoch = (int64_t)trainer_round_steps(part) * ROUNDS;
   int64_t steps = job->steps_per_epoch * job->options->epochs;
   weft_value_t rows = weft_none();
@@ -204,6 +210,14 @@ static report_style_t choose_style(const digits_options_t* options) {
   return isatty(STDOUT_FILENO) ? REPORT_TERMINAL : REPORT_PLAIN;
 }
 
+// By the conventions of no-color.org and terminfo.
+static bool wants_colour(void) {
+  const char* no_colour = getenv("NO_COLOR");
+  const char* terminal = getenv("TERM");
+  return (no_colour == NULL || no_colour[0] == '\0') &&
+         (terminal == NULL || strcmp(terminal, "dumb") != 0);
+}
+
 static weft_status_t train(job_t* job) {
   report_style_t style = choose_style(job->options);
   report_model_t model = {0};
@@ -218,6 +232,7 @@ static weft_status_t train(job_t* job) {
   }
   report_job_t report = {
       .style = style,
+      .has_colour = wants_colour(),
       .seed = job->options->seed,
       .epoch_count = job->options->epochs,
       .runtime_count = weft_runtime_size(job->runtime),

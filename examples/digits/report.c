@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { BAR_WIDTH = 24 };
+enum { BAR_WIDTH = 16 };
 
 static weft_status_t get_int64(weft_value_t map, const char* key,
                                int64_t* out_number) {
@@ -34,8 +34,12 @@ weft_status_t report_model_open(weft_value_t answer,
   return WEFT_OK;
 }
 
+static int64_t filled_cells(const report_epoch_t* epoch, int64_t step) {
+  return step * BAR_WIDTH / epoch->step_count;
+}
+
 static void print_bar(const report_epoch_t* epoch) {
-  int64_t filled = epoch->step * BAR_WIDTH / epoch->step_count;
+  int64_t filled = filled_cells(epoch, epoch->step);
   printf("epoch %3" PRId64 "/%" PRId64 " ", epoch->epoch, epoch->epoch_count);
   for (int64_t i = 0; i < BAR_WIDTH; ++i) {
     fputs(i < filled ? "\u2588" : "\u2591", stdout);
@@ -43,7 +47,9 @@ static void print_bar(const report_epoch_t* epoch) {
 }
 
 void report_progress(const report_epoch_t* epoch) {
-  if (epoch->style != REPORT_TERMINAL) {
+  bool moves = epoch->step == 0 || filled_cells(epoch, epoch->step) !=
+                                       filled_cells(epoch, epoch->step - 1);
+  if (epoch->style != REPORT_TERMINAL || !moves) {
     return;
   }
   fputs("\r", stdout);
@@ -70,7 +76,7 @@ void report_epoch_end(const report_epoch_t* epoch,
 // One line of the matrix: hits bold, misses plain, nothing as a dot.
 static void print_confusion_row(const report_job_t* job, const uint32_t* row,
                                 uint32_t truth) {
-  bool colour = job->style == REPORT_TERMINAL;
+  bool colour = job->style == REPORT_TERMINAL && job->has_colour;
   uint32_t sum = 0;
   printf("  %s %u |", truth == 0 ? "truth" : "     ", truth);
   for (uint32_t guess = 0; guess < DIGITS_CLASSES; ++guess) {

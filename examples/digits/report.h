@@ -39,6 +39,8 @@ typedef struct report_model {
 // The whole job.
 typedef struct report_job {
   report_style_t style;
+  // Colours are welcome on the terminal.
+  bool has_colour;
   int64_t seed;
   int64_t epoch_count;
   uint32_t runtime_count;

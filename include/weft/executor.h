@@ -98,7 +98,7 @@ WEFT_API WEFT_MUST_USE weft_status_t weft_timer_start(
 // Takes a timer back. True when a call of its callback was taken back; false
 // when there was none to come. Either way the callback neither runs nor will
 // run when this returns: it waits for one that runs on another thread, and
-// returns at once from inside the callback itself.
+// returns at once from inside the callback itself. The runtime is still there.
 WEFT_API bool weft_timer_stop(weft_timer_t* timer);
 
 WEFT_END_DECLS

@@ -100,7 +100,8 @@ WEFT_API void weft_promise_release(weft_promise_t* promise);
 
 // --- Futures that are complete ----------------------------------------------
 
-// Owns: both take their argument over, also on failure.
+// Owns: both take their argument over, also on failure. Errors:
+// RESOURCE_EXHAUSTED; INVALID_ARGUMENT for a status that is OK.
 WEFT_API WEFT_MUST_USE weft_status_t weft_future_from_value(
     weft_runtime_t* runtime, weft_value_t value, weft_future_t** out_future);
 WEFT_API WEFT_MUST_USE weft_status_t weft_future_from_status(
@@ -204,7 +205,8 @@ weft_future_result(weft_future_t* future, weft_value_t* out_value);
 // Errors, all of the wait and none of the future, which goes on: DEADLINE_
 // EXCEEDED; CANCELLED when the work that waits was cancelled itself; DEADLOCK
 // when the wait would close a circle, whose parts the message names;
-// RESOURCE_EXHAUSTED when a handler waits and no spare thread is left.
+// RESOURCE_EXHAUSTED when a handler waits and no spare thread is left; CLOSED
+// when the runtime was destroyed; FORKED in a child process.
 // In a handler the deadline is cut to what is left of the handler's own.
 // The worker's place goes to a spare thread meanwhile; no other handler runs
 // on this stack.
@@ -246,8 +248,11 @@ struct weft_waiter {
 };
 
 // Registers a waiter; callbacks run in the order of registration. On a future
-// that is done the callback runs before this returns. A lazy future is
-// started on the runtime's executor. Allocates nothing.
+// that is done the callback runs before this returns, or, inside a callback of
+// this thread, behind those that this thread still has to call. A callback
+// that completes another future does not run that one's waiters: they follow
+// when it has returned, so chains of any length need no stack. A lazy future
+// is started on the runtime's executor. Allocates nothing.
 WEFT_API void weft_future_add_waiter(weft_future_t* future,
                                      weft_waiter_t* waiter);
 
@@ -271,11 +276,15 @@ struct weft_hook {
 
 // Registers an end-callback: the future is not done until it has returned
 // (profilers need this). Hooks run in order of registration. True when it was
-// registered; false when the outcome was there already, and it never runs.
+// registered; false when the outcome was there already, and it never runs. On
+// a lazy future that is released before anybody waited it sees ABANDONED.
 WEFT_API bool weft_future_add_hook(weft_future_t* future, weft_hook_t* hook);
 
 // --- Combinators ------------------------------------------------------------
-// Each makes a new future; cancelling that one leaves its sources alone.
+// Each makes a new future; cancelling that one leaves its sources alone, and
+// takes back at once what it has registered with them. Lazy sources are
+// started. Errors: RESOURCE_EXHAUSTED, and what is said there;
+// INVALID_ARGUMENT for a continuation without `run`, or a future that is NULL.
 
 // Sees an outcome, makes the next: either status is an error or value is
 // there; both are lent. What it stores in `out_value` is handed over.
@@ -303,7 +312,8 @@ WEFT_API WEFT_MUST_USE weft_status_t
 weft_future_map(weft_future_t* future, const weft_continuation_t* next,
                 weft_future_t** out_future);
 
-// A future of a future becomes a future of the inner value, to any depth.
+// A future of a future becomes a future of the inner value, to any depth. It
+// fails with DEADLOCK when the inner futures lead back to it.
 WEFT_API WEFT_MUST_USE weft_status_t
 weft_future_flatten(weft_future_t* future, weft_future_t** out_future);
 
@@ -319,7 +329,8 @@ weft_future_join(weft_runtime_t* runtime, weft_future_t* const* futures,
                  size_t count, weft_future_t** out_future);
 
 // The first value. When all fail: the first error. Errors: INVALID_ARGUMENT
-// for no futures.
+// for no futures. As `join` and `merge` it fails with DEADLOCK when nothing is
+// left to end it but futures that wait for it themselves.
 WEFT_API WEFT_MUST_USE weft_status_t
 weft_future_any(weft_runtime_t* runtime, weft_future_t* const* futures,
                 size_t count, weft_future_t** out_future);

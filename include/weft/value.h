@@ -58,7 +58,8 @@ typedef struct weft_actor {
 // The head of every counted object. Private.
 typedef struct weft_object weft_object_t;
 
-// The cell. Read it with the functions below rather than by field.
+// The cell. Read it with the functions below, or by field once its kind is
+// known.
 typedef struct weft_value {
   // A weft_kind_t.
   uint8_t kind;

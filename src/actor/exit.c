@@ -132,6 +132,29 @@ static void clear(weft_actor_entry_t* entry) {
   }
 }
 
+// Out of line: its text would lie on the stack of every exit.
+static __attribute__((noinline)) void log_reason(
+    const weft_actor_entry_t* entry, weft_log_level_t level) {
+  char reason[1024];
+  weft_status_format(entry->reason, reason, sizeof(reason));
+  weft_log_at(level, "actor", "%s#%u exited: %s", weft_entry_class(entry)->name,
+              entry->index, reason);
+}
+
+static void note(const weft_context_t* context) {
+  const weft_actor_entry_t* entry = context->entry;
+  weft_status_code_t code = weft_status_code(entry->reason);
+  weft_flight_record(context->trace, WEFT_FLIGHT_EXIT,
+                     weft_entry_class(entry)->name, entry->index, code);
+  weft_trace_count(context->trace, WEFT_COUNTER_actors_exited, 1);
+  // All that are left exit as CLOSED when the runtime stops.
+  bool is_error = code != WEFT_STATUS_OK && code != WEFT_STATUS_CLOSED;
+  weft_log_level_t level = is_error ? WEFT_LOG_INFO : WEFT_LOG_DEBUG;
+  if (weft_log_may_show(level)) {
+    log_reason(entry, level);
+  }
+}
+
 void weft_exit_finish(weft_context_t* context) {
   weft_actor_entry_t* entry = context->entry;
   weft_actor_layer_t* layer = entry->layer;
@@ -141,10 +164,7 @@ void weft_exit_finish(weft_context_t* context) {
     weft_watch_notify(entry, cold);
     weft_cold_free(layer->runtime, cold);
   }
-  weft_flight_record(context->trace, WEFT_FLIGHT_EXIT,
-                     weft_entry_class(entry)->name, entry->index,
-                     weft_status_code(entry->reason));
-  weft_trace_count(context->trace, WEFT_COUNTER_actors_exited, 1);
+  note(context);
   weft_own_thread_end(entry);
   clear(entry);
   // The layer may be gone after this.

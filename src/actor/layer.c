@@ -8,6 +8,7 @@
 #include "actor/roster.h"
 #include "actor/schedule.h"
 #include "base/memory.h"
+#include "base/writer.h"
 
 #include <stdio.h>
 
@@ -95,23 +96,9 @@ void weft_actor_layer_destroy(weft_runtime_t* runtime) {
 // As many actors are named in the report.
 #define NAMED_LIMIT 8
 
-typedef struct report {
-  size_t length;
-  uint32_t count;
-  char text[2048];
-} report_t;
-
-static void add_text(report_t* report, const char* text) {
-  size_t room = sizeof(report->text) - report->length;
-  int length = snprintf(report->text + report->length, room, "%s", text);
-  if (length > 0) {
-    report->length += (size_t)length < room ? (size_t)length : room - 1;
-  }
-}
-
 // What an activity waits for, in words; nothing if it does not wait. The graph
 // lock is held.
-static void add_wait(report_t* report, const weft_activity_t* activity) {
+static void add_wait(weft_writer_t* report, const weft_activity_t* activity) {
   char text[256] = "";
   const weft_future_t* future = activity->waiting_for;
   if (future == NULL) {
@@ -122,24 +109,20 @@ static void add_wait(report_t* report, const weft_activity_t* activity) {
   } else {
     snprintf(text, sizeof(text), "%s", future->class->name);
   }
-  add_text(report, ", waits for a ");
-  add_text(report, text);
+  weft_writer_append(report, ", waits for a %s", text);
   if (future->producer != NULL && future->producer->describe != NULL) {
     future->producer->describe(future->producer, text, sizeof(text));
-    add_text(report, " of ");
-    add_text(report, text);
+    weft_writer_append(report, " of %s", text);
   }
 }
 
-static void add_actor(report_t* report, const weft_actor_entry_t* entry) {
+static void add_actor(weft_writer_t* report, const weft_actor_entry_t* entry) {
   char name[128] = "";
   weft_entry_format(entry, name, sizeof(name));
   const char* running = weft_entry_running(entry);
-  add_text(report, report->count == 1 ? ": " : "; ");
-  add_text(report, name);
+  weft_writer_append(report, "%s%s", report->length == 0 ? ": " : "; ", name);
   if (running != NULL) {
-    add_text(report, " runs ");
-    add_text(report, running);
+    weft_writer_append(report, " runs %s", running);
   }
   add_wait(report, &entry->activity);
 }
@@ -147,24 +130,26 @@ static void add_actor(report_t* report, const weft_actor_entry_t* entry) {
 // Names the actors that are left.
 static weft_status_t report_left(weft_actor_layer_t* layer,
                                  weft_status_t cause) {
-  report_t report = {.length = 0};
+  char text[2048];
+  weft_writer_t report = weft_writer_make(text, sizeof(text));
+  uint32_t count = 0;
   uint32_t size = weft_roster_size(layer);
   weft_mutex_t* graph = weft_async_graph_lock(layer->runtime);
   weft_mutex_lock(graph);
   for (uint32_t i = 0; i < size; i++) {
     const weft_actor_entry_t* entry = weft_roster_at(&layer->roster, i);
     if (!weft_mailbox_is_dead(&entry->in)) {
-      report.count++;
-      if (report.count <= NAMED_LIMIT) {
+      count++;
+      if (count <= NAMED_LIMIT) {
         add_actor(&report, entry);
       }
     }
   }
   weft_mutex_unlock(graph);
-  return weft_status_make_caused(
-      weft_status_code(cause), cause, "%u actor%s did not stop in time%s%s",
-      report.count, report.count == 1 ? "" : "s", report.text,
-      report.count > NAMED_LIMIT ? "; and more" : "");
+  return weft_status_make_caused(weft_status_code(cause), cause,
+                                 "%u actor%s did not stop in time%s%s", count,
+                                 count == 1 ? "" : "s", text,
+                                 count > NAMED_LIMIT ? "; and more" : "");
 }
 
 weft_status_t weft_actor_layer_stop(weft_runtime_t* runtime,

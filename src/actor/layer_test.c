@@ -339,6 +339,15 @@ static weft_status_t outcome_of(weft_future_t* future) {
   return status;
 }
 
+// Owns: takes both over.
+static weft_status_t first_error(weft_status_t first, weft_status_t second) {
+  if (first == WEFT_OK) {
+    return second;
+  }
+  weft_status_release(second);
+  return first;
+}
+
 static weft_status_t spawn_and_call(weft_actor_kit_t* kit) {
   weft_actor_t actor;
   WEFT_RETURN_IF_ERROR(spawn_probe(kit, &probe, &actor));
@@ -373,14 +382,10 @@ static weft_status_t call_held(weft_actor_kit_t* kit) {
   weft_status_ignore(weft_promise_set(promise, weft_int64(1)));
   weft_promise_release(promise);
   if (reply != NULL) {
-    weft_status_t outcome = outcome_of(reply);
-    status =
-        status == WEFT_OK ? outcome : (weft_status_release(outcome), status);
+    status = first_error(status, outcome_of(reply));
   }
   if (behind != NULL) {
-    weft_status_t outcome = outcome_of(behind);
-    status =
-        status == WEFT_OK ? outcome : (weft_status_release(outcome), status);
+    status = first_error(status, outcome_of(behind));
   }
   return status;
 }

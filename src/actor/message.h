@@ -6,8 +6,6 @@
 #ifndef WEFT_ACTOR_MESSAGE_H_
 #define WEFT_ACTOR_MESSAGE_H_
 
-#include <string.h>
-
 #include "actor/mailbox.h"
 #include "async/future_internal.h"
 #include "base/runtime.h"
@@ -134,16 +132,6 @@ static inline weft_message_t* weft_message_allocate_bare(
   return message;
 }
 
-// Copies a cell by halves, as its writer most likely wrote it a moment ago: a
-// load of both at once would wait until they have left the store buffer.
-static inline void weft_message_copy_cell(weft_value_t* to,
-                                          const weft_value_t* from) {
-  uint64_t head;
-  memcpy(&head, from, sizeof(head));
-  memcpy(to, &head, sizeof(head));
-  to->as.int64 = from->as.int64;
-}
-
 // Copies arguments that are values by position and fit: nothing is left to
 // put in order. False else. This is how nearly all messages come.
 static inline bool weft_message_fill(weft_message_t* message,
@@ -161,14 +149,14 @@ static inline bool weft_message_fill(weft_message_t* message,
     return false;
   }
   for (uint32_t i = 0; i < count; i++) {
-    const weft_value_t* value = &arguments->positional[i];
+    weft_value_t value = arguments->positional[i];
     weft_kind_t wanted = endpoint->parameters[i].kind;
-    weft_kind_t given = weft_value_kind(*value);
+    weft_kind_t given = weft_value_kind(value);
     if (given == WEFT_KIND_FUTURE ||
         (wanted != given && wanted != WEFT_KIND_ANY)) {
       return false;
     }
-    weft_message_copy_cell(&message->arguments[i], value);
+    message->arguments[i] = value;
     kinds |= given;
   }
   message->flags = kinds < WEFT_KIND_STRING ? WEFT_MESSAGE_SCALARS : 0;

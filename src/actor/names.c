@@ -356,8 +356,9 @@ static void sweep(name_t* name, weft_dlist_t* out_swept) {
       return;
     }
     lookup_t* lookup = lookup_of(node);
-    if (weft_object_is_unique(&lookup->future.object) ||
-        weft_future_is_done(&lookup->future)) {
+    bool is_dropped = weft_object_is_unique(&lookup->future.object) &&
+                      !weft_future_is_watched(&lookup->future);
+    if (is_dropped || weft_future_is_done(&lookup->future)) {
       lookup->name = NULL;
       weft_dlist_append(out_swept, node);
     } else {

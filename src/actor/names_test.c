@@ -70,6 +70,38 @@ static void a_name_is_free_when_its_actor_has_ended(void** state) {
   }
 }
 
+// Gives the name to a successor as soon as the end is known.
+typedef struct heir {
+  weft_waiter_t waiter;
+  weft_runtime_t* runtime;
+  weft_actor_t actor;
+  weft_status_code_t code;
+} heir_t;
+
+static void take_the_name(weft_waiter_t* waiter, weft_future_t* future) {
+  (void)future;
+  heir_t* heir = WEFT_CONTAINER_OF(waiter, heir_t, waiter);
+  heir->code = weft_status_ignore(
+      weft_actor_register(heir->runtime, "throne", heir->actor));
+}
+
+static void whoever_learns_of_an_end_finds_the_name_free(void** state) {
+  weft_actor_kit_t* kit = kit_of(state);
+  weft_actor_t actor = weft_probe_spawn(kit, &probe);
+  heir_t heir = {.waiter = {.callback = take_the_name},
+                 .runtime = kit->runtime,
+                 .actor = weft_probe_spawn(kit, &other),
+                 .code = WEFT_STATUS_INTERNAL};
+  weft_kit_assert_ok(weft_actor_register(kit->runtime, "throne", actor));
+  weft_future_t* exited;
+  weft_kit_assert_ok(weft_actor_exited(kit->runtime, actor, &exited));
+  weft_future_add_waiter(exited, &heir.waiter);
+  weft_probe_end(kit, actor);
+  weft_expect_outcome(exited, WEFT_STATUS_OK);
+  assert_int_equal(WEFT_STATUS_OK, heir.code);
+  expect_actor(look_up(kit, "throne", 0), heir.actor);
+}
+
 static void a_name_has_1_to_255_bytes(void** state) {
   weft_actor_kit_t* kit = kit_of(state);
   weft_actor_t actor = weft_probe_spawn(kit, &probe);
@@ -214,6 +246,7 @@ int main(void) {
       WEFT_ACTOR_TEST(an_actor_is_found_by_its_name),
       WEFT_ACTOR_TEST(a_name_belongs_to_one_actor),
       WEFT_ACTOR_TEST(a_name_is_free_when_its_actor_has_ended),
+      WEFT_ACTOR_TEST(whoever_learns_of_an_end_finds_the_name_free),
       WEFT_ACTOR_TEST(a_name_has_1_to_255_bytes),
       WEFT_ACTOR_TEST(a_look_up_waits_for_the_name),
       WEFT_ACTOR_TEST(a_look_up_can_be_cancelled),

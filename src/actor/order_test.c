@@ -121,6 +121,31 @@ static void a_lazy_argument_is_started_by_sending_it(void** state) {
   weft_future_release(lazy);
 }
 
+static void all_lazy_arguments_are_started_at_once(void** state) {
+  weft_actor_kit_t* kit = kit_of(state);
+  weft_actor_t actor = weft_probe_spawn(kit, &probe);
+  weft_probe_pair_t pair = weft_probe_pair(kit);
+  const weft_function_t function = {.name = "seven", .run = seven};
+  weft_future_t* lazy;
+  weft_kit_assert_ok(weft_await_create(kit->runtime, &function, NULL, &lazy));
+  weft_value_t values[] = {weft_future_value(pair.future),
+                           weft_future_value(lazy)};
+  const weft_arguments_t arguments = {.positional = values,
+                                      .positional_count = 2};
+  weft_future_t* reply;
+  weft_kit_assert_ok(weft_call(kit->runtime, actor, WEFT_PROBE_PAIR, &arguments,
+                               NULL, &reply));
+  weft_value_release(values[0]);
+  weft_value_release(values[1]);
+  weft_actor_kit_run(kit);
+  // The first is not there yet; the second does not wait for that.
+  assert_true(weft_future_is_done(lazy));
+  weft_probe_pair_set(&pair, weft_int64(1));
+  weft_expect_outcome(reply, WEFT_STATUS_OK);
+  WEFT_EXPECT_NOTES(&probe, 17);
+  weft_future_release(lazy);
+}
+
 static void a_future_of_a_future_is_delivered_as_what_that_holds(void** state) {
   weft_actor_kit_t* kit = kit_of(state);
   weft_actor_t actor = weft_probe_spawn(kit, &probe);
@@ -593,6 +618,7 @@ int main(void) {
       WEFT_ACTOR_TEST(each_of_many_held_messages_waits_for_its_own_argument),
       WEFT_ACTOR_TEST(all_arguments_of_one_message_are_awaited),
       WEFT_ACTOR_TEST(a_lazy_argument_is_started_by_sending_it),
+      WEFT_ACTOR_TEST(all_lazy_arguments_are_started_at_once),
       WEFT_ACTOR_TEST(a_future_of_a_future_is_delivered_as_what_that_holds),
       WEFT_ACTOR_TEST(many_senders_are_held_back_each_by_its_own_argument),
       WEFT_ACTOR_TEST(an_argument_that_fails_fails_its_call_in_turn),

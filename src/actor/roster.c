@@ -28,7 +28,6 @@ static void init_entry(weft_actor_layer_t* layer, weft_actor_entry_t* entry,
   entry->task.run = weft_turn_run;
   entry->activity.deadline_ns = WEFT_TIME_INFINITE;
   entry->activity.describe = weft_entry_describe;
-  entry->activity.is_handler = true;
   entry->next_free = NONE;
 }
 

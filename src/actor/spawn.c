@@ -91,6 +91,8 @@ static void note(const weft_actor_entry_t* entry) {
   weft_flight_record(trace, WEFT_FLIGHT_SPAWN, weft_entry_class(entry)->name,
                      entry->index,
                      context != NULL ? context->entry->index : UINT32_MAX);
+  weft_log_debug("actor", "%s#%u spawned", weft_entry_class(entry)->name,
+                 entry->index);
 }
 
 weft_status_t weft_spawn(weft_runtime_t* runtime,

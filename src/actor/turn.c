@@ -77,8 +77,9 @@ void weft_turn_fail(weft_context_t* context, weft_message_t* message,
   fail(context, message, reason, false);
 }
 
-void weft_turn_fail_loud(weft_context_t* context, weft_message_t* message,
-                         weft_status_t reason) {
+// As above, and the error of a send goes to the warnings.
+static void fail_loud(weft_context_t* context, weft_message_t* message,
+                      weft_status_t reason) {
   fail(context, message, reason, true);
 }
 
@@ -224,7 +225,7 @@ static bool is_over(weft_context_t* context, weft_message_t* message) {
     return false;
   }
   const weft_class_t* actor_class = weft_entry_class(context->entry);
-  weft_turn_fail_loud(
+  fail_loud(
       context, message,
       weft_status_make(WEFT_STATUS_DEADLINE_EXCEEDED,
                        "%s.%s was not handled in time: actor #%u was busy, or "
@@ -293,7 +294,7 @@ static void refuse(weft_context_t* context, weft_message_t* message,
     finish(context, message);
     weft_exit_begin(context, status);
   } else {
-    weft_turn_fail_loud(context, message, status);
+    fail_loud(context, message, status);
   }
 }
 
@@ -358,7 +359,7 @@ static NOINLINE void receive_slow(weft_context_t* context,
     if (!weft_held_queue(entry, message, &status)) {
       handle_futures(context, message);
     } else if (status != WEFT_OK) {
-      weft_turn_fail_loud(context, message, status);
+      fail_loud(context, message, status);
     }
   } else {
     handle_futures(context, message);

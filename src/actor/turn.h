@@ -26,10 +26,6 @@ void weft_turn_leave(weft_actor_entry_t* entry);
 void weft_turn_fail(weft_context_t* context, weft_message_t* message,
                     weft_status_t reason);
 
-// As above, and the error of a send goes to the warnings.
-void weft_turn_fail_loud(weft_context_t* context, weft_message_t* message,
-                         weft_status_t reason);
-
 // The next message of the mailbox, or NULL. Thread: the consumer.
 weft_message_t* weft_turn_take(weft_context_t* context);
 

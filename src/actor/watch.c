@@ -63,7 +63,9 @@ static weft_future_t* sweep_one(weft_dlist_t* exits) {
     return NULL;
   }
   weft_future_t* future = &exit_future_of(node)->future;
-  if (weft_object_is_unique(&future->object) || weft_future_is_done(future)) {
+  bool is_dropped =
+      weft_object_is_unique(&future->object) && !weft_future_is_watched(future);
+  if (is_dropped || weft_future_is_done(future)) {
     return future;
   }
   weft_dlist_append(exits, node);

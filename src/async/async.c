@@ -73,6 +73,11 @@ weft_mutex_t* weft_async_graph_lock(weft_runtime_t* runtime) {
   return &weft_async_of(runtime)->graph_lock;
 }
 
+uint32_t weft_async_worker_count(weft_runtime_t* runtime) {
+  const weft_pool_t* pool = weft_async_of(runtime)->pool;
+  return pool != NULL ? pool->worker_count : 0;
+}
+
 bool weft_async_is_simulated(weft_runtime_t* runtime) {
   return weft_async_of(runtime)->simulation != NULL;
 }

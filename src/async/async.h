@@ -37,8 +37,6 @@ struct weft_activity {
   // `weft_status_format` does. Called with the graph lock held.
   size_t (*describe)(const weft_activity_t* activity, char* buffer,
                      size_t capacity);
-  // True for handlers: it was started by a worker.
-  bool is_handler;
   // Nothing but an outcome or a cancel ends its wait: there is no deadline.
   // Guarded as `waiting_for`.
   bool waits_for_ever;
@@ -100,7 +98,8 @@ void weft_unpark(weft_parker_t* parker);
 // --- The layer --------------------------------------------------------------
 
 // The graph lock guards `waiting_for` of activities and `blocked_on` of
-// futures. Leaf: no other lock is taken while it is held.
+// futures. Under it LOCK of futures is taken (future_word.h), and no other
+// lock.
 weft_mutex_t* weft_async_graph_lock(weft_runtime_t* runtime);
 
 // Fills the slot and starts the workers; NULL for `simulation_seed` makes the
@@ -116,6 +115,9 @@ weft_status_t weft_async_stop(weft_runtime_t* runtime, int64_t deadline_ns);
 // After a stop that succeeded, or a create that failed. Tasks that were posted
 // since the stop run here. An empty slot is fine.
 void weft_async_destroy(weft_runtime_t* runtime);
+
+// The number of workers; 0 in a simulation.
+uint32_t weft_async_worker_count(weft_runtime_t* runtime);
 
 // True when the runtime is a simulation.
 bool weft_async_is_simulated(weft_runtime_t* runtime);

@@ -9,13 +9,8 @@
 // --- The text ---------------------------------------------------------------
 
 static void add_part(weft_circle_t* circle, const char* part) {
-  size_t room = sizeof(circle->text) - circle->length;
-  int length = snprintf(circle->text + circle->length, room, "%s%s",
-                        circle->length > 0 ? " -> " : "", part);
-  if (length > 0) {
-    size_t wanted = (size_t)length;
-    circle->length += wanted < room ? wanted : room - 1;
-  }
+  weft_writer_append(&circle->trail, "%s%s",
+                     circle->trail.length > 0 ? " -> " : "", part);
 }
 
 // Both cut what does not fit; the text is whole up to there.
@@ -49,8 +44,10 @@ static void add_future(weft_circle_t* circle, const weft_future_t* future) {
 }
 
 static void cut_text(weft_circle_t* circle, size_t length) {
-  circle->length = length;
-  circle->text[length] = '\0';
+  circle->trail.length = length;
+  if (length < sizeof(circle->text)) {
+    circle->text[length] = '\0';
+  }
 }
 
 // --- The walk ---------------------------------------------------------------
@@ -180,7 +177,7 @@ static bool search_several(weft_circle_t* circle, weft_future_t* future) {
     return false;
   }
   circle->held[circle->held_count++] = future;
-  size_t mark = circle->length;
+  size_t mark = circle->trail.length;
   bool is_stuck = false;
   bool is_decided = false;
   weft_future_t* source = future->class->source(future, 0);
@@ -263,17 +260,6 @@ weft_status_t weft_circle_status(const weft_circle_t* circle,
 }
 
 // --- For layers above -------------------------------------------------------
-
-weft_status_t weft_future_find_circle(weft_future_t* future,
-                                      const weft_activity_t* self) {
-  weft_circle_t circle;
-  weft_circle_init(&circle, self, NULL);
-  weft_mutex_t* graph = weft_async_graph_lock(future->runtime);
-  weft_mutex_lock(graph);
-  bool is_circle = weft_circle_search(&circle, future);
-  weft_mutex_unlock(graph);
-  return is_circle ? weft_circle_status(&circle, "the wait") : WEFT_OK;
-}
 
 void weft_graph_wait(weft_runtime_t* runtime) {
   weft_mutex_t* graph = weft_async_graph_lock(runtime);

@@ -14,6 +14,7 @@
 #define WEFT_ASYNC_CIRCLE_H_
 
 #include "async/future_internal.h"
+#include "base/writer.h"
 
 // What a trail of waiting may end at, and where it went.
 #define WEFT_CIRCLE_TEXT_BYTES 1024
@@ -33,8 +34,8 @@ typedef struct weft_circle {
   // Futures of several sources whose sources are being followed; LOCK held.
   const weft_future_t* held[WEFT_CIRCLE_DEPTH];
   uint32_t held_count;
-  // The trail, and the goal itself once it is found.
-  size_t length;
+  // The trail, written into `text`, and the goal itself once it is found.
+  weft_writer_t trail;
   char text[WEFT_CIRCLE_TEXT_BYTES];
   char goal[WEFT_CIRCLE_PART_BYTES];
 } weft_circle_t;
@@ -57,8 +58,7 @@ static inline void weft_circle_init(weft_circle_t* circle,
   circle->runtime = NULL;
   circle->passes_deadlines = false;
   circle->held_count = 0;
-  circle->length = 0;
-  circle->text[0] = '\0';
+  circle->trail = weft_writer_make(circle->text, sizeof(circle->text));
   circle->goal[0] = '\0';
   circle->budget = UINT32_C(1) << 20;
 }

@@ -121,6 +121,9 @@ weft_status_t weft_future_with_deadline(weft_future_t* future,
                                         weft_future_t** out_future) {
   *out_future = NULL;
   weft_runtime_t* runtime = future->runtime;
+  if (!weft_future_is_done(future) && weft_runtime_is_gone(runtime)) {
+    return weft_future_runtime_gone();
+  }
   if (!weft_future_is_done(future) && deadline_ns != WEFT_TIME_INFINITE &&
       deadline_ns <= weft_runtime_now_ns(runtime)) {
     return weft_future_from_status(runtime, too_late(), out_future);

@@ -142,96 +142,96 @@ static const weft_future_class_t posted_map_class = {
 
 // --- Making -----------------------------------------------------------------
 
-// Makes a follower of a size that is known where this is compiled into. The
-// references are one for the caller and one for the party.
-static inline follower_t* create(weft_future_t* source,
-                                 const weft_continuation_t* next,
-                                 const weft_future_class_t* class,
-                                 const weft_object_vtable_t* vtable,
-                                 weft_waiter_fn_t callback, size_t size_bytes) {
-  weft_future_t* future =
-      weft_future_allocate_sized(source->runtime, class, vtable, 2, size_bytes);
+// What distinguishes the kinds, for the functions below.
+typedef struct recipe {
+  const weft_future_class_t* inline_class;
+  weft_waiter_fn_t run_inline;
+  const weft_future_class_t* posted_class;
+  void (*run_posted)(weft_task_t* task);
+} recipe_t;
+
+static const recipe_t then_recipe = {&then_class, then_inline,
+                                     &posted_then_class, run_posted_then};
+static const recipe_t map_recipe = {&map_class, map_inline, &posted_map_class,
+                                    run_posted_map};
+
+static inline void init(follower_t* follower, weft_future_t* source,
+                        const weft_continuation_t* next,
+                        weft_waiter_fn_t callback) {
+  weft_link_waiter_init(&follower->link.waiter, callback);
+  follower->link.source = source;
+  follower->run = next->run;
+  follower->user = next->user;
+  follower->release = next->release;
+}
+
+// Registers with the source, or runs if that is done. Nobody can cancel what
+// the caller has not been given yet.
+static WEFT_UNUSUAL weft_status_t follow(weft_future_t* source,
+                                         weft_waiter_t* waiter) {
+  if (!weft_future_try_add_waiter(source, waiter)) {
+    waiter->callback(waiter, source);
+  }
+  return WEFT_OK;
+}
+
+// References of a follower: one for the caller and one for the party.
+static WEFT_UNUSUAL weft_status_t
+create_unusual(weft_future_t* source, const weft_continuation_t* next,
+               const recipe_t* recipe, weft_future_t** out_future) {
+  *out_future = NULL;
+  bool is_posted = next->executor != NULL;
+  const weft_future_class_t* class =
+      is_posted ? recipe->posted_class : recipe->inline_class;
+  if (next->run == NULL) {
+    return weft_status_make(WEFT_STATUS_INVALID_ARGUMENT,
+                            "%s needs a function to run", class->name);
+  }
+  weft_future_t* future = weft_future_allocate(source->runtime, class, 2);
+  if (future == NULL) {
+    return weft_future_no_memory(class->name);
+  }
   follower_t* follower = (follower_t*)(void*)future;
-  if (future != NULL) {
-    weft_link_waiter_init(&follower->link.waiter, callback);
-    follower->link.source = source;
-    follower->run = next->run;
-    follower->user = next->user;
-    follower->release = next->release;
+  init(follower, source, next, is_posted ? post : recipe->run_inline);
+  if (is_posted) {
+    posted_follower_t* posted = (posted_follower_t*)(void*)future;
+    posted->executor = next->executor;
+    posted->task.next = NULL;
+    posted->task.run = recipe->run_posted;
   }
-  return follower;
+  *out_future = future;
+  return follow(source, &follower->link.waiter);
 }
 
-static weft_status_t no_function(const weft_future_class_t* class) {
-  return weft_status_make(WEFT_STATUS_INVALID_ARGUMENT,
-                          "%s needs a function to run", class->name);
-}
-
-static inline weft_status_t follow(weft_future_t* source,
-                                   const weft_continuation_t* next,
-                                   const weft_future_class_t* class,
-                                   weft_waiter_fn_t callback,
-                                   weft_future_t** out_future) {
-  follower_t* follower = create(source, next, class, &follower_vtable, callback,
-                                sizeof(follower_t));
-  if (follower == NULL) {
-    return weft_future_no_memory(class->name);
+// The usual way: inline, with memory at hand, after a source that is pending.
+static inline __attribute__((always_inline)) weft_status_t create(
+    weft_future_t* source, const weft_continuation_t* next,
+    const recipe_t* recipe, weft_future_t** out_future) {
+  void* block = NULL;
+  if (next->run != NULL && next->executor == NULL) {
+    block = weft_slab_try_allocate(source->runtime->slab, sizeof(follower_t));
   }
-  *out_future = &follower->link.future;
-  // Nobody can cancel what the caller has not been given yet.
-  weft_waiter_t* waiter = &follower->link.waiter;
-  if (!weft_future_add_first_link(source, waiter) &&
-      !weft_future_try_add_waiter(source, waiter)) {
-    callback(waiter, source);
+  if (__builtin_expect(block == NULL, 0)) {
+    return create_unusual(source, next, recipe, out_future);
   }
-  return WEFT_OK;
-}
-
-static weft_status_t follow_posted(weft_future_t* source,
-                                   const weft_continuation_t* next,
-                                   const weft_future_class_t* class,
-                                   void (*run)(weft_task_t* task),
-                                   weft_future_t** out_future) {
-  follower_t* follower = create(source, next, class, &weft_future_vtable, post,
-                                sizeof(posted_follower_t));
-  if (follower == NULL) {
-    return weft_future_no_memory(class->name);
-  }
-  posted_follower_t* posted = (posted_follower_t*)(void*)follower;
-  posted->executor = next->executor;
-  posted->task.next = NULL;
-  posted->task.run = run;
-  *out_future = &follower->link.future;
-  if (!weft_future_try_add_waiter(source, &follower->link.waiter)) {
-    post(&follower->link.waiter, source);
-  }
-  return WEFT_OK;
+  weft_future_t* future = weft_future_init(
+      block, source->runtime, recipe->inline_class, &follower_vtable, 2);
+  follower_t* follower = (follower_t*)(void*)future;
+  init(follower, source, next, recipe->run_inline);
+  *out_future = future;
+  return weft_future_add_first_link(source, &follower->link.waiter)
+             ? WEFT_OK
+             : follow(source, &follower->link.waiter);
 }
 
 weft_status_t weft_future_then(weft_future_t* future,
                                const weft_continuation_t* next,
                                weft_future_t** out_future) {
-  *out_future = NULL;
-  if (next->run == NULL) {
-    return no_function(&then_class);
-  }
-  if (next->executor != NULL) {
-    return follow_posted(future, next, &posted_then_class, run_posted_then,
-                         out_future);
-  }
-  return follow(future, next, &then_class, then_inline, out_future);
+  return create(future, next, &then_recipe, out_future);
 }
 
 weft_status_t weft_future_map(weft_future_t* future,
                               const weft_continuation_t* next,
                               weft_future_t** out_future) {
-  *out_future = NULL;
-  if (next->run == NULL) {
-    return no_function(&map_class);
-  }
-  if (next->executor != NULL) {
-    return follow_posted(future, next, &posted_map_class, run_posted_map,
-                         out_future);
-  }
-  return follow(future, next, &map_class, map_inline, out_future);
+  return create(future, next, &map_recipe, out_future);
 }

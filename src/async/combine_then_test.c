@@ -314,7 +314,9 @@ typedef struct race {
   weft_promise_t* promise;
   weft_future_t* source;
   weft_future_t* after;
+  // Of the follower, and of what follows it.
   witness_t witness;
+  witness_t second_witness;
 } race_t;
 
 static void complete_cancel_or_follow(size_t index, void* user) {
@@ -325,7 +327,7 @@ static void complete_cancel_or_follow(size_t index, void* user) {
   } else if (index == 1) {
     weft_future_cancel(race->after);
   } else {
-    const weft_continuation_t next = continuation(&race->witness);
+    const weft_continuation_t next = continuation(&race->second_witness);
     weft_future_t* more = NULL;
     weft_status_ignore(weft_future_then(race->after, &next, &more));
     weft_future_release(race->source);
@@ -344,7 +346,9 @@ static void completing_and_cancelling_at_once_ends_everything(void** state) {
     weft_kit_run_threads(THREADS, complete_cancel_or_follow, &race);
     weft_kit_assert_ok(weft_future_wait(race.after, WEFT_TIME_INFINITE));
     weft_future_release(race.after);
-    while (atomic_load_explicit(&race.witness.releases, memory_order_acquire) <
+    while (atomic_load_explicit(&race.witness.releases, memory_order_acquire) +
+               atomic_load_explicit(&race.second_witness.releases,
+                                    memory_order_acquire) <
            2) {
       weft_sys_yield();
     }

@@ -246,11 +246,15 @@ static inline void fill(weft_future_t* future, weft_status_t error,
   weft_value_release(value);
 }
 
+static void discard(weft_status_t error, weft_value_t value) {
+  weft_status_release(error);
+  weft_value_release(value);
+}
+
 bool weft_future_complete(weft_future_t* future, weft_status_t error,
                           weft_value_t value) {
   if (!weft_future_claim(future, 0)) {
-    weft_status_release(error);
-    weft_value_release(value);
+    discard(error, value);
     return false;
   }
   fill(future, error, value);
@@ -258,17 +262,26 @@ bool weft_future_complete(weft_future_t* future, weft_status_t error,
   return true;
 }
 
-bool weft_future_complete_owned(weft_future_t* future, weft_status_t error,
-                                weft_value_t value) {
-  if (!weft_future_claim(future, 0)) {
-    weft_status_release(error);
-    weft_value_release(value);
+static WEFT_UNUSUAL void complete_unusual(weft_future_t* future,
+                                          weft_status_t error,
+                                          weft_value_t value) {
+  if (weft_future_claim_slow(future, 0)) {
+    fill(future, error, value);
+    weft_future_finish(future, true);
+  } else {
+    discard(error, value);
     weft_object_release(&future->object);
-    return false;
   }
-  fill(future, error, value);
-  weft_future_finish(future, true);
-  return true;
+}
+
+void weft_future_complete_owned(weft_future_t* future, weft_status_t error,
+                                weft_value_t value) {
+  if (error != WEFT_OK || !weft_future_claim_pending(future)) {
+    complete_unusual(future, error, value);
+    return;
+  }
+  future->value = value;
+  weft_future_finish_value(future);
 }
 
 bool weft_future_cancel(weft_future_t* future) {

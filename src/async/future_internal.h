@@ -148,8 +148,13 @@ extern const weft_future_class_t weft_future_plain_class;
 bool weft_future_complete(weft_future_t* future, weft_status_t error,
                           weft_value_t value);
 // As above, and takes over a reference to the future.
-bool weft_future_complete_owned(weft_future_t* future, weft_status_t error,
+void weft_future_complete_owned(weft_future_t* future, weft_status_t error,
                                 weft_value_t value);
+
+// True when somebody is told of the outcome: a waiter, a follower, a hook.
+// Followers hold no reference, so a future of one reference may still be
+// wanted.
+bool weft_future_is_watched(weft_future_t* future);
 
 // Starts a lazy future on the executor; nothing for others.
 void weft_future_start(weft_future_t* future);
@@ -161,12 +166,6 @@ weft_status_t weft_future_wait_either(weft_future_t* future,
                                       int64_t deadline_ns);
 
 // --- Circles ----------------------------------------------------------------
-
-// Follows who waits for whom from `future`. When the trail ends at `self`
-// gives a DEADLOCK status that names every part, else WEFT_OK.
-// Takes the graph lock.
-weft_status_t weft_future_find_circle(weft_future_t* future,
-                                      const weft_activity_t* self);
 
 // Returns when nobody can look at an activity any more that a future named as
 // its producer and that future now has an outcome (or another producer). Call

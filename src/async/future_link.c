@@ -24,6 +24,9 @@ weft_follow_t weft_link_register(weft_link_t* link) {
     // found nothing to take back.
     follow = WEFT_FOLLOW_GONE;
   }
+  if (follow == WEFT_FOLLOW_GONE) {
+    weft_future_pass_lock(future);
+  }
   weft_object_release(&source->object);
   weft_object_release(&future->object);
   return follow;

@@ -46,7 +46,22 @@ bool weft_future_claim_slow(weft_future_t* future, uint32_t barred) {
       word = atomic_load_explicit(&future->state, memory_order_relaxed);
     }
   }
+  weft_future_pass_lock(future);
   return false;
+}
+
+void weft_future_pass_lock(weft_future_t* future) {
+  uint32_t spins = 0;
+  while ((weft_future_word(future) & WEFT_FUTURE_LOCK) != 0) {
+    weft_word_pause(&spins);
+  }
+}
+
+bool weft_future_is_watched(weft_future_t* future) {
+  uint32_t word = weft_future_lock(future);
+  bool is_watched = future->first != NULL || future->hooks != NULL;
+  weft_future_unlock(future, word);
+  return is_watched;
 }
 
 // --- The list, under LOCK ---------------------------------------------------

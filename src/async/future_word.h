@@ -72,19 +72,29 @@ static inline void weft_future_unlock(weft_future_t* future, uint32_t word) {
   atomic_store_explicit(&future->state, word, memory_order_release);
 }
 
-// As `weft_future_claim`, when that did not succeed at once.
-bool weft_future_claim_slow(weft_future_t* future, uint32_t barred);
-
 // Decides that the caller completes the future, and takes LOCK. False when
 // somebody else did before, or the word has one of the bits in `barred`.
-static inline bool weft_future_claim(weft_future_t* future, uint32_t barred) {
+bool weft_future_claim_slow(weft_future_t* future, uint32_t barred);
+
+// Waits until nobody has LOCK. Whoever finds a future claimed by another does
+// this before it lets go of what the future follows: one that cancels takes a
+// reference to that under the LOCK it claimed with.
+void weft_future_pass_lock(weft_future_t* future);
+
+// The same for a future about which nothing is special: PENDING and no bit.
+// False says nothing.
+static inline bool weft_future_claim_pending(weft_future_t* future) {
   uint32_t word = WEFT_FUTURE_PENDING;
-  // Acquire: as in `weft_future_lock`. Relaxed on failure: looked at again.
+  // Acquire: as in `weft_future_lock`. Relaxed on failure: nothing is read.
   return __builtin_expect(
-             atomic_compare_exchange_strong_explicit(
-                 &future->state, &word, WEFT_FUTURE_LOCK | WEFT_FUTURE_CLAIMED,
-                 memory_order_acquire, memory_order_relaxed),
-             1) ||
+      atomic_compare_exchange_strong_explicit(
+          &future->state, &word, WEFT_FUTURE_LOCK | WEFT_FUTURE_CLAIMED,
+          memory_order_acquire, memory_order_relaxed),
+      1);
+}
+
+static inline bool weft_future_claim(weft_future_t* future, uint32_t barred) {
+  return weft_future_claim_pending(future) ||
          weft_future_claim_slow(future, barred);
 }
 
@@ -160,30 +170,30 @@ static inline bool weft_waiter_is_link(const weft_waiter_t* waiter) {
   return waiter->user == &weft_link_mark;
 }
 
-// Publishes the outcome that stands in a claimed future, and takes over a
-// reference to it if `is_owned`. Without hooks and waiters this is a store; one
-// link, the usual thing in a chain, is queued in the turn.
+// Publishes the outcome that stands in a claimed future. `is_owned`: a
+// reference to it comes with the call.
 static inline void weft_future_finish(weft_future_t* future, bool is_owned) {
-  uint32_t final = WEFT_FUTURE_READY;
-  if (future->error != WEFT_OK) {
-    final = weft_future_final_state(future->error);
-  }
+  weft_future_finish_slow(future, weft_future_final_state(future->error),
+                          is_owned);
+}
+
+// The same for a value, with a reference. Without hooks and waiters it is a
+// store; one link, the usual thing in a chain, is queued in the turn.
+static inline void weft_future_finish_value(weft_future_t* future) {
   weft_waiter_t* first = future->first;
   if (weft_future_is_unwatched(future)) {
-    weft_future_unlock(future, final);
-    if (is_owned) {
-      weft_object_release(&future->object);
-    }
-  } else if (is_owned && weft_turn.is_running && future->hooks == NULL &&
+    weft_future_unlock(future, WEFT_FUTURE_READY);
+    weft_object_release(&future->object);
+  } else if (weft_turn.is_running && future->hooks == NULL &&
              first->next == NULL && weft_waiter_is_link(first)) {
     future->first = NULL;
     future->ready = first;
     future->completer = weft_turn.thread;
     future->draining = true;
-    weft_future_unlock(future, final);
+    weft_future_unlock(future, WEFT_FUTURE_READY);
     weft_turn_enqueue(future);
   } else {
-    weft_future_finish_slow(future, final, is_owned);
+    weft_future_finish_slow(future, WEFT_FUTURE_READY, true);
   }
 }
 

@@ -67,14 +67,14 @@ static bool sleep_until(weft_parker_t* parker, int64_t deadline_ns) {
 }
 
 // Gives up the worker, if the thread carries one, sleeps, and takes one again.
-static weft_status_t sleep_detached(weft_parker_t* parker,
-                                    int64_t deadline_ns) {
+static weft_status_t sleep_detached(weft_parker_t* parker, int64_t deadline_ns,
+                                    weft_trace_thread_t* trace) {
   weft_thread_t* self = &weft_thread_self;
   bool had_worker = self->worker != NULL;
   if (had_worker) {
     WEFT_RETURN_IF_ERROR(weft_pool_lend(self->pool_thread));
   }
-  weft_count(parker->runtime, WEFT_COUNTER_waits_blocked, 1);
+  weft_trace_count(trace, WEFT_COUNTER_waits_blocked, 1);
   bool woken = sleep_until(parker, deadline_ns);
   if (had_worker) {
     weft_pool_rejoin(self->pool_thread);
@@ -82,6 +82,23 @@ static weft_status_t sleep_detached(weft_parker_t* parker,
   return woken ? WEFT_OK
                : weft_status_make(WEFT_STATUS_DEADLINE_EXCEEDED,
                                   "the deadline passed");
+}
+
+// The same, in the flight recorder: a dump shows who sleeps. `out_woken_ns` is
+// the time at the end.
+static weft_status_t sleep_recorded(weft_parker_t* parker, int64_t deadline_ns,
+                                    int64_t now_ns, int64_t* out_woken_ns) {
+  weft_trace_thread_t* trace = weft_trace_self(parker->runtime);
+  uint64_t place = (uint64_t)(uintptr_t)parker;
+  weft_flight_tick(trace, now_ns);
+  weft_flight_record(trace, WEFT_FLIGHT_BLOCK, NULL, place,
+                     (uint64_t)deadline_ns);
+  weft_status_t status = sleep_detached(parker, deadline_ns, trace);
+  *out_woken_ns = weft_sys_now_ns();
+  weft_flight_tick(trace, *out_woken_ns);
+  weft_flight_record(trace, WEFT_FLIGHT_WAKE, NULL, place,
+                     weft_status_code(status));
+  return status;
 }
 
 weft_status_t weft_park(weft_parker_t* parker, int64_t deadline_ns) {
@@ -103,8 +120,10 @@ weft_status_t weft_park(weft_parker_t* parker, int64_t deadline_ns) {
     weft_spin_learn(&weft_thread_self.spin, false, 0);
     return WEFT_OK;
   }
-  weft_status_t status = sleep_detached(parker, deadline_ns);
-  weft_spin_learn(&weft_thread_self.spin, spun, weft_sys_now_ns() - start_ns);
+  int64_t woken_ns;
+  weft_status_t status =
+      sleep_recorded(parker, deadline_ns, start_ns, &woken_ns);
+  weft_spin_learn(&weft_thread_self.spin, spun, woken_ns - start_ns);
   return status;
 }
 

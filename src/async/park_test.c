@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "async/async.h"
 #include "base/assert.h"
@@ -8,6 +11,7 @@
 #include "base/sanitizer.h"
 #include "kit/kit.h"
 #include "weft/runtime.h"
+#include "weft/trace.h"
 
 #define MS_NS ((int64_t)1000000)
 
@@ -46,6 +50,31 @@ static void a_wait_ends_at_its_deadline_and_not_before(void** state) {
   weft_unpark(&parker);
   weft_kit_assert_ok(weft_park(&parker, weft_deadline_after(runtime, MS_NS)));
   weft_runtime_destroy(runtime);
+}
+
+static void a_sleep_is_in_the_flight_recorder(void** state) {
+  (void)state;
+  weft_runtime_t* runtime = make_runtime();
+  weft_parker_t parker;
+  weft_parker_init(&parker, runtime);
+  int64_t deadline_ns = weft_deadline_after(runtime, 2 * MS_NS);
+  weft_kit_assert_status(WEFT_STATUS_DEADLINE_EXCEEDED,
+                         weft_park(&parker, deadline_ns));
+  int file = memfd_create("dump", 0);
+  weft_flight_dump(runtime, file);
+  weft_runtime_destroy(runtime);
+  static char text[1 << 16];
+  assert_true(pread(file, text, sizeof(text) - 1, 0) > 0);
+  close(file);
+  char line[200];
+  unsigned long long place = (unsigned long long)(uintptr_t)&parker;
+  snprintf(line, sizeof(line), " block parker=%llu deadline_ns=%lld\n", place,
+           (long long)deadline_ns);
+  const char* block = strstr(text, line);
+  assert_non_null(block);
+  snprintf(line, sizeof(line), " wake parker=%llu code=%d\n", place,
+           WEFT_STATUS_DEADLINE_EXCEEDED);
+  assert_non_null(strstr(block, line));
 }
 
 // Two threads that wake each other in turn, with deadlines that often pass
@@ -167,6 +196,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_wake_up_before_the_wait_ends_it_at_once),
       cmocka_unit_test(a_wait_ends_at_its_deadline_and_not_before),
+      cmocka_unit_test(a_sleep_is_in_the_flight_recorder),
       cmocka_unit_test(no_wake_up_is_lost_to_a_deadline),
       cmocka_unit_test(a_parker_may_go_once_its_thread_is_awake),
       cmocka_unit_test(a_wait_in_a_forked_child_fails),

@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "base/memory.h"
+#include "base/writer.h"
 #include "trace/trace.h"
 
 // --- Posting ----------------------------------------------------------------
@@ -292,7 +293,7 @@ static weft_task_t* search(weft_pool_thread_t* thread, weft_worker_t* worker) {
 
 // --- Running ----------------------------------------------------------------
 
-void weft_pool_thread_main(void* user) {
+static void thread_main(void* user) {
   weft_pool_thread_t* thread = user;
   weft_pool_t* pool = thread->pool;
   weft_thread_self.pool_thread = thread;
@@ -343,8 +344,8 @@ weft_status_t weft_pool_start_thread(weft_pool_t* pool) {
   weft_mutex_unlock(&pool->lock);
   char name[16];
   snprintf(name, sizeof(name), "weft-%u", number);
-  weft_status_t status = weft_sys_thread_start(&thread->thread, name,
-                                               weft_pool_thread_main, thread);
+  weft_status_t status =
+      weft_sys_thread_start(&thread->thread, name, thread_main, thread);
   if (status != WEFT_OK) {
     uncount_thread(pool);
   }
@@ -419,26 +420,24 @@ weft_status_t weft_pool_create(weft_runtime_t* runtime, uint32_t worker_count,
 // Says what still runs. The lock is held.
 static weft_status_t describe_running_locked(weft_pool_t* pool) {
   char text[512];
-  size_t length = 0;
-  for (uint32_t i = 0; i < pool->worker_count && length < sizeof(text); i++) {
+  weft_writer_t writer = weft_writer_make(text, sizeof(text));
+  for (uint32_t i = 0; i < pool->worker_count; i++) {
     weft_worker_t* worker = &pool->workers[i];
     // Relaxed: only compared.
     uint32_t turns = atomic_load_explicit(&worker->turns, memory_order_relaxed);
     if (!worker->is_idle) {
-      int n = snprintf(text + length, sizeof(text) - length, "%sworker %u %s",
-                       length > 0 ? ", " : "", i,
-                       turns == worker->stop_turns
-                           ? "has run one task since before the stop"
-                           : "has tasks that keep coming");
-      length += n > 0 ? (size_t)n : 0;
+      weft_writer_append(
+          &writer, "%sworker %u %s", writer.length > 0 ? ", " : "", i,
+          turns == worker->stop_turns ? "has run one task since before the stop"
+                                      : "has tasks that keep coming");
     }
   }
-  if (pool->detached_count > 0 && length < sizeof(text)) {
-    snprintf(text + length, sizeof(text) - length, "%s%u task%s",
-             length > 0 ? ", " : "", pool->detached_count,
-             pool->detached_count == 1 ? " waits" : "s wait");
-  } else if (length == 0) {
-    snprintf(text, sizeof(text), "threads are about to end");
+  if (pool->detached_count > 0) {
+    weft_writer_append(&writer, "%s%u task%s", writer.length > 0 ? ", " : "",
+                       pool->detached_count,
+                       pool->detached_count == 1 ? " waits" : "s wait");
+  } else if (writer.length == 0) {
+    weft_writer_append(&writer, "threads are about to end");
   }
   return weft_status_make(WEFT_STATUS_DEADLINE_EXCEEDED,
                           "the executor has not stopped: %s", text);

@@ -197,8 +197,6 @@ void weft_pool_rejoin(weft_pool_thread_t* thread);
 // Starts a thread that is counted already. Errors: RESOURCE_EXHAUSTED; it is
 // no longer counted then.
 weft_status_t weft_pool_start_thread(weft_pool_t* pool);
-// What a thread does; `user` is its weft_pool_thread_t.
-void weft_pool_thread_main(void* user);
 
 // True, for one thread of the runtime at a time, when it may spin.
 static inline bool weft_pool_try_spin(weft_pool_t* pool) {

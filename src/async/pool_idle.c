@@ -343,6 +343,7 @@ static weft_status_t detach(weft_pool_thread_t* thread) {
   weft_status_t status = weft_pool_start_thread(pool);
   if (status == WEFT_OK) {
     weft_count(pool->runtime, WEFT_COUNTER_spare_threads, 1);
+    weft_log_debug("async", "a spare thread stands in for a task that waits");
   } else {
     weft_mutex_lock(&pool->lock);
     thread->is_detached = false;

@@ -42,9 +42,10 @@ static weft_status_t already_done(const weft_future_t* future) {
 static void complete_target(forwarding_t* forwarding, weft_future_t* source) {
   weft_status_t error = weft_status_retain(source->error);
   weft_value_t value = weft_value_retain(weft_future_outcome(source));
-  if (weft_future_complete_owned(forwarding->target, error, value)) {
+  if (weft_future_complete(forwarding->target, error, value)) {
     weft_future_release(&forwarding->link.future);
   }
+  weft_future_release(forwarding->target);
 }
 
 static void source_is_done(weft_waiter_t* waiter, weft_future_t* source) {
@@ -168,26 +169,38 @@ static const weft_object_vtable_t plain_vtable = {
     .kind = WEFT_KIND_FUTURE,
 };
 
-weft_status_t weft_promise_create(weft_runtime_t* runtime,
-                                  weft_promise_t** out_promise,
-                                  weft_future_t** out_future) {
-  weft_future_t* future = weft_future_allocate_sized(
-      runtime, &weft_future_plain_class, &plain_vtable, 2, sizeof(*future));
+static inline weft_future_t* init_pair(void* block, weft_runtime_t* runtime) {
+  return weft_future_init(block, runtime, &weft_future_plain_class,
+                          &plain_vtable, 2);
+}
+
+static WEFT_UNUSUAL weft_status_t create_unusual(weft_runtime_t* runtime,
+                                                 weft_promise_t** out_promise,
+                                                 weft_future_t** out_future) {
+  void* block = weft_slab_allocate(runtime->slab, sizeof(weft_future_t));
+  weft_future_t* future = init_pair(block, runtime);
   *out_promise = (weft_promise_t*)(void*)future;
   *out_future = future;
   return future != NULL ? WEFT_OK : weft_future_no_memory("promise");
 }
 
-static __attribute__((noinline)) weft_status_t refuse(weft_future_t* future,
-                                                      weft_value_t value) {
-  weft_value_release(value);
-  return already_done(future);
+weft_status_t weft_promise_create(weft_runtime_t* runtime,
+                                  weft_promise_t** out_promise,
+                                  weft_future_t** out_future) {
+  void* block = weft_slab_try_allocate(runtime->slab, sizeof(weft_future_t));
+  if (__builtin_expect(block == NULL, 0)) {
+    return create_unusual(runtime, out_promise, out_future);
+  }
+  weft_future_t* future = init_pair(block, runtime);
+  *out_promise = (weft_promise_t*)(void*)future;
+  *out_future = future;
+  return WEFT_OK;
 }
 
 // Keeps a promise whose future is claimed, though somebody watches it or
 // something was built in the slot.
-static __attribute__((noinline)) weft_status_t set_slow(weft_future_t* future,
-                                                        weft_value_t value) {
+static WEFT_UNUSUAL weft_status_t set_claimed(weft_future_t* future,
+                                              weft_value_t value) {
   weft_value_t built = future->value;
   future->value = value;
   weft_future_finish(future, false);
@@ -195,14 +208,23 @@ static __attribute__((noinline)) weft_status_t set_slow(weft_future_t* future,
   return WEFT_OK;
 }
 
+static WEFT_UNUSUAL weft_status_t set_unusual(weft_future_t* future,
+                                              weft_value_t value) {
+  if (weft_future_claim_slow(future, WEFT_FUTURE_FORWARDED)) {
+    return set_claimed(future, value);
+  }
+  weft_value_release(value);
+  return already_done(future);
+}
+
 weft_status_t weft_promise_set(weft_promise_t* promise, weft_value_t value) {
   weft_future_t* future = future_of(promise);
-  if (!weft_future_claim(future, WEFT_FUTURE_FORWARDED)) {
-    return refuse(future, value);
+  if (!weft_future_claim_pending(future)) {
+    return set_unusual(future, value);
   }
   if (!weft_future_is_unwatched(future) ||
       weft_value_head(&future->value) != WEFT_KIND_NONE) {
-    return set_slow(future, value);
+    return set_claimed(future, value);
   }
   future->value = value;
   weft_future_unlock(future, WEFT_FUTURE_READY);
@@ -242,20 +264,25 @@ bool weft_promise_is_cancelled(const weft_promise_t* promise) {
   return weft_future_state(future) == WEFT_FUTURE_CANCELLED;
 }
 
-// Ends a promise that has not given its future a value, and has not been
-// forwarded.
-static __attribute__((noinline)) void give_up(weft_future_t* future) {
-  if (!weft_future_is_done(future)) {
+// Ends a promise whose future has no value, or had none yet.
+static WEFT_UNUSUAL void release_unkept(weft_future_t* future) {
+  uint32_t word = weft_future_word(future);
+  bool is_kept = weft_word_state(word) == WEFT_FUTURE_READY ||
+                 (word & WEFT_FUTURE_FORWARDED) != 0;
+  if (!is_kept && !weft_word_is_done(word)) {
     weft_future_complete(
         future,
         weft_status_make(WEFT_STATUS_ABANDONED,
                          "the promise was released before it was kept"),
         weft_none());
   }
-  // Beside an error the slot is still the promise's own.
-  weft_value_t built = future->value;
-  future->value = weft_none();
-  weft_value_release(built);
+  if (!is_kept) {
+    // Beside an error the slot is still the promise's own.
+    weft_value_t built = future->value;
+    future->value = weft_none();
+    weft_value_release(built);
+  }
+  weft_object_release(&future->object);
 }
 
 void weft_promise_release(weft_promise_t* promise) {
@@ -263,10 +290,9 @@ void weft_promise_release(weft_promise_t* promise) {
     return;
   }
   weft_future_t* future = future_of(promise);
-  uint32_t word = weft_future_word(future);
-  if (weft_word_state(word) != WEFT_FUTURE_READY &&
-      (word & WEFT_FUTURE_FORWARDED) == 0) {
-    give_up(future);
+  if (weft_word_state(weft_future_word(future)) == WEFT_FUTURE_READY) {
+    weft_object_release(&future->object);
+  } else {
+    release_unkept(future);
   }
-  weft_object_release(&future->object);
 }

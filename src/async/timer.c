@@ -161,7 +161,9 @@ weft_status_t weft_timer_start(weft_runtime_t* runtime, weft_timer_t* timer,
   weft_mutex_lock(&timers->lock);
   weft_status_t status = start_locked(timers, timer);
   if (status == WEFT_OK) {
-    fill_locked(timers, timer, deadline_ns, callback, user);
+    // No time before the clock's start, from which a period is counted on.
+    int64_t due_ns = deadline_ns > 0 ? deadline_ns : 0;
+    fill_locked(timers, timer, due_ns, callback, user);
     timer->period_ns = period_ns;
     arm_locked(timers, timer, ARMED);
     if (weft_heap_first(&timers->heap) == &timer->node &&

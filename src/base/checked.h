@@ -37,12 +37,4 @@ static inline bool weft_checked_array(size_t head_bytes, size_t count,
          weft_checked_add(head_bytes, array_bytes, out_size_bytes);
 }
 
-// The next multiple of `alignment`, a power of two.
-static inline bool weft_checked_align(size_t size_bytes, size_t alignment,
-                                      size_t* out_size_bytes) {
-  bool fits = weft_checked_add(size_bytes, alignment - 1, out_size_bytes);
-  *out_size_bytes &= ~(alignment - 1);
-  return fits;
-}
-
 #endif  // WEFT_BASE_CHECKED_H_

@@ -38,25 +38,11 @@ static void an_array_fits_with_its_head_or_not_at_all(void** state) {
   assert_int_equal(size, 0);
 }
 
-static void sizes_are_rounded_up_to_an_alignment(void** state) {
-  (void)state;
-  size_t size = 0;
-  assert_true(weft_checked_align(0, 64, &size));
-  assert_int_equal(size, 0);
-  assert_true(weft_checked_align(1, 64, &size));
-  assert_int_equal(size, 64);
-  assert_true(weft_checked_align(64, 64, &size));
-  assert_int_equal(size, 64);
-  assert_false(weft_checked_align(SIZE_MAX - 10, 64, &size));
-  assert_int_equal(size, 0);
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(sums_that_fit_are_given),
       cmocka_unit_test(products_that_fit_are_given),
       cmocka_unit_test(an_array_fits_with_its_head_or_not_at_all),
-      cmocka_unit_test(sizes_are_rounded_up_to_an_alignment),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,6 +19,7 @@
 #include "base/checked.h"
 #include "base/origin.h"
 #include "base/status_internal.h"
+#include "base/writer.h"
 #include "weft/allocator.h"
 
 // Also what a payload is aligned to.
@@ -293,54 +294,36 @@ weft_status_code_t weft_status_ignore(weft_status_t status) {
 
 // --- Text -------------------------------------------------------------------
 
-// Text that is cut at `capacity` but counted to its end.
-typedef struct text {
-  char* buffer;
-  size_t capacity;
-  size_t length;
-} text_t;
-
-static void append(text_t* text, const char* format, ...) WEFT_PRINTF(2, 3);
-
-static void append(text_t* text, const char* format, ...) {
-  size_t used = text->length < text->capacity ? text->length : text->capacity;
-  va_list arguments;
-  va_start(arguments, format);
-  int length = vsnprintf(text->capacity > 0 ? text->buffer + used : NULL,
-                         text->capacity - used, format, arguments);
-  va_end(arguments);
-  text->length += length < 0 ? 0 : (size_t)length;
-}
-
-static void append_origin(text_t* text, weft_status_t status) {
+static void append_origin(weft_writer_t* text, weft_status_t status) {
   weft_status_origin_t origin = weft_status_origin(status);
   const char* separator = " (";
   if (origin.file != NULL) {
-    append(text, "%s%s:%d", separator, origin.file, origin.line);
+    weft_writer_append(text, "%s%s:%d", separator, origin.file, origin.line);
     separator = ", ";
   }
   if (origin.rank >= 0) {
-    append(text, "%srank %d", separator, (int)origin.rank);
+    weft_writer_append(text, "%srank %d", separator, (int)origin.rank);
     separator = ", ";
   }
   if (origin.actor != NULL) {
-    append(text, "%sactor %s", separator, origin.actor);
+    weft_writer_append(text, "%sactor %s", separator, origin.actor);
     separator = ", ";
   }
   if (origin.endpoint != NULL) {
-    append(text, "%sendpoint %s", separator, origin.endpoint);
+    weft_writer_append(text, "%sendpoint %s", separator, origin.endpoint);
     separator = ", ";
   }
   if (separator[0] == ',') {
-    append(text, ")");
+    weft_writer_append(text, ")");
   }
 }
 
-static void append_one(text_t* text, weft_status_t status) {
-  append(text, "%s", weft_status_code_name(weft_status_code(status)));
+static void append_one(weft_writer_t* text, weft_status_t status) {
+  weft_writer_append(text, "%s",
+                     weft_status_code_name(weft_status_code(status)));
   const char* message = weft_status_message(status);
   if (message[0] != '\0') {
-    append(text, ": %s", message);
+    weft_writer_append(text, ": %s", message);
   }
   append_origin(text, status);
 }
@@ -354,25 +337,25 @@ static size_t count_causes(weft_status_t status) {
   return count;
 }
 
-static void append_causes(text_t* text, weft_status_t status) {
+static void append_causes(weft_writer_t* text, weft_status_t status) {
   size_t count = count_causes(status);
   size_t shown = count <= CAUSE_LIMIT ? count : CAUSE_LIMIT - 1;
   weft_status_t cause = weft_status_cause(status);
   for (size_t i = 0; i < shown; ++i) {
-    append(text, "\n  because: ");
+    weft_writer_append(text, "\n  because: ");
     append_one(text, cause);
     cause = weft_status_cause(cause);
   }
   if (shown < count) {
-    append(text,
-           "\n  because: ... %zu more, the first of all:", count - shown - 1);
-    append(text, "\n  because: ");
+    weft_writer_append(text, "\n  because: ... %zu more, the first of all:",
+                       count - shown - 1);
+    weft_writer_append(text, "\n  because: ");
     append_one(text, weft_status_root(status));
   }
 }
 
 size_t weft_status_format(weft_status_t status, char* buffer, size_t capacity) {
-  text_t text = {.buffer = buffer, .capacity = capacity, .length = 0};
+  weft_writer_t text = weft_writer_make(buffer, capacity);
   append_one(&text, status);
   append_causes(&text, status);
   return text.length;

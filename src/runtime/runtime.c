@@ -94,6 +94,16 @@ static void destroy_layers(weft_runtime_t* runtime) {
 
 // --- The public functions ---------------------------------------------------
 
+static void log_start(weft_runtime_t* runtime, size_t class_count) {
+  if (weft_async_is_simulated(runtime)) {
+    weft_log_info("runtime", "%s started: a simulation, classes: %zu",
+                  runtime->name, class_count);
+  } else {
+    weft_log_info("runtime", "%s started: workers: %u, classes: %zu",
+                  runtime->name, weft_async_worker_count(runtime), class_count);
+  }
+}
+
 weft_status_t weft_runtime_create(const weft_runtime_options_t* options,
                                   weft_runtime_t** out_runtime) {
   static const weft_runtime_options_t defaults = {0};
@@ -113,6 +123,7 @@ weft_status_t weft_runtime_create(const weft_runtime_options_t* options,
   weft_status_t status = create_layers(runtime, options);
   if (status == WEFT_OK) {
     *out_runtime = runtime;
+    log_start(runtime, options->class_count);
   } else {
     destroy_layers(runtime);
   }
@@ -133,6 +144,7 @@ weft_status_t weft_runtime_stop(weft_runtime_t* runtime, int64_t deadline_ns) {
   WEFT_RETURN_IF_ERROR(weft_actor_layer_stop(runtime, deadline_ns));
   WEFT_RETURN_IF_ERROR(weft_async_stop(runtime, deadline_ns));
   state->is_stopped = true;
+  weft_log_info("runtime", "%s stopped", runtime->name);
   return WEFT_OK;
 }
 

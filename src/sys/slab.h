@@ -43,6 +43,12 @@ weft_slab_t* weft_slab_create(const weft_allocator_t* allocator);
 // Thread: any. Blocks: for the depot's mutex, once a batch.
 static inline void* weft_slab_allocate(weft_slab_t* slab, size_t size_bytes);
 
+// The same if it takes only a few instructions, else NULL: for callers that
+// would rather do the whole of what they do in another function then.
+// Thread: any. Blocks: no.
+static inline void* weft_slab_try_allocate(weft_slab_t* slab,
+                                           size_t size_bytes);
+
 // Takes a block back, with the size it was asked for. Thread: any.
 // Blocks: as above.
 static inline void weft_slab_free(weft_slab_t* slab, void* block,
@@ -162,7 +168,8 @@ static inline void weft_slab_push(weft_slab_rack_t* rack,
   }
 }
 
-static inline void* weft_slab_allocate(weft_slab_t* slab, size_t size_bytes) {
+static inline void* weft_slab_try_allocate(weft_slab_t* slab,
+                                           size_t size_bytes) {
   weft_slab_place_t place = weft_slab_places[slab->id % WEFT_SLAB_PLACE_COUNT];
   if (__builtin_expect(
           place.id == slab->id && size_bytes <= WEFT_SLAB_BLOCK_LIMIT, 1)) {
@@ -175,7 +182,12 @@ static inline void* weft_slab_allocate(weft_slab_t* slab, size_t size_bytes) {
       return weft_slab_pop(magazine, count);
     }
   }
-  return weft_slab_allocate_slow(slab, size_bytes);
+  return NULL;
+}
+
+static inline void* weft_slab_allocate(weft_slab_t* slab, size_t size_bytes) {
+  void* block = weft_slab_try_allocate(slab, size_bytes);
+  return block != NULL ? block : weft_slab_allocate_slow(slab, size_bytes);
 }
 
 static inline void weft_slab_free(weft_slab_t* slab, void* block,
@@ -197,6 +209,13 @@ static inline void weft_slab_free(weft_slab_t* slab, void* block,
 }
 
 #else
+
+static inline void* weft_slab_try_allocate(weft_slab_t* slab,
+                                           size_t size_bytes) {
+  (void)slab;
+  (void)size_bytes;
+  return NULL;
+}
 
 static inline void* weft_slab_allocate(weft_slab_t* slab, size_t size_bytes) {
   return weft_slab_allocate_slow(slab, size_bytes);

@@ -90,7 +90,7 @@ static weft_runtime_t* start_runtime(void) {
   weft_trace_thread_t* self = weft_trace_self(&runtime);
   weft_flight_tick(self, 5);
   weft_flight_record(self, WEFT_FLIGHT_HANDLE, "add", 17, 4);
-  weft_flight_record(self, WEFT_FLIGHT_NOTE, "last words", 1, 2);
+  weft_flight_record(self, WEFT_FLIGHT_SEND, "last words", 1, 2);
   return &runtime;
 }
 
@@ -109,7 +109,7 @@ static void test_each_signal_is_reported_and_still_kills(void** state) {
     assert_written(weft_signal_name(number));
     assert_written("flight recorder of doomed, rank 0 of 1");
     assert_written("  #1 0.000000005 handle add actor=17 message=4\n");
-    assert_written("  #2 0.000000005 note last words a=1 b=2\n");
+    assert_written("  #2 0.000000005 send last words actor=1 message=2\n");
   }
 }
 
@@ -150,7 +150,7 @@ static int use_stack(int depth) {
 
 static void run_deep(void* user) {
   (void)user;
-  weft_flight_record(weft_trace_self(user), WEFT_FLIGHT_NOTE, "deep", 0, 0);
+  weft_flight_record(weft_trace_self(user), WEFT_FLIGHT_SEND, "deep", 0, 0);
   (void)use_stack(0);
 }
 
@@ -167,7 +167,7 @@ static void test_a_stack_that_is_used_up_is_reported(void** state) {
   (void)state;
   assert_killed_by(SIGSEGV, run_child(crash_by_depth, 0));
   assert_written("\"diver\" of process ");
-  assert_written("note deep a=0 b=0");
+  assert_written("send deep actor=0 message=0");
   assert_written("last words");
 }
 

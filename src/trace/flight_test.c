@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,22 +68,23 @@ static void test_a_dump_names_the_runtime(void** state) {
 
 static void test_an_event_is_a_line(void** state) {
   fixture_t* fixture = *state;
+  pthread_setname_np(pthread_self(), "main of a test ");
   weft_trace_thread_t* self = weft_trace_self(&fixture->runtime);
-  weft_trace_name_thread(self, "main of a very long name");
   weft_flight_tick(self, 1042000000007);
   weft_flight_record(self, WEFT_FLIGHT_HANDLE, "add", 17, 4);
-  weft_flight_record(self, WEFT_FLIGHT_NOTE, NULL, 0, UINT64_MAX);
+  weft_flight_record(self, WEFT_FLIGHT_TIMER, NULL, 0, UINT64_MAX);
   dump(fixture);
   next_line(fixture);
   char expected[200];
   snprintf(expected, sizeof(expected),
-           "thread %u \"main of a very \": 2 of 2 events",
+           "thread %u \"main of a test \": 2 of 2 events",
            (unsigned)weft_sys_thread_id());
   assert_string_equal(next_line(fixture), expected);
   assert_string_equal(next_line(fixture),
                       "  #1 1042.000000007 handle add actor=17 message=4");
-  assert_string_equal(next_line(fixture),
-                      "  #2 1042.000000007 note a=0 b=18446744073709551615");
+  assert_string_equal(
+      next_line(fixture),
+      "  #2 1042.000000007 timer timer=0 due_ns=18446744073709551615");
   assert_null(next_line(fixture));
 }
 
@@ -147,9 +149,8 @@ static void test_an_event_that_is_being_written_is_left_out(void** state) {
 static void record_ten(size_t index, void* user) {
   (void)index;
   fixture_t* fixture = user;
-  weft_trace_thread_t* self = weft_trace_self(&fixture->runtime);
-  weft_trace_name_thread(self, "ten");
-  record(self, 10);
+  pthread_setname_np(pthread_self(), "ten");
+  record(weft_trace_self(&fixture->runtime), 10);
 }
 
 static void test_events_of_a_thread_that_ended_are_kept(void** state) {
@@ -171,11 +172,11 @@ static void test_events_of_another_thread_are_not_taken_over(void** state) {
   next_line(fixture);
   assert_non_null(strstr(next_line(fixture), ": 0 of 0 events"));
   assert_null(next_line(fixture));
-  weft_flight_record(self, WEFT_FLIGHT_NOTE, "mine", 1, 2);
+  weft_flight_record(self, WEFT_FLIGHT_HANDLE, "mine", 1, 2);
   dump(fixture);
   next_line(fixture);
   assert_non_null(strstr(next_line(fixture), ": 1 of 1 events"));
-  assert_non_null(strstr(next_line(fixture), "note mine a=1 b=2"));
+  assert_non_null(strstr(next_line(fixture), "handle mine actor=1 message=2"));
 }
 
 static void test_a_long_name_is_cut(void** state) {

@@ -107,31 +107,6 @@ static void append_send(const weft_trace_format_t* format,
   append_flow(format, 's', event, text);
 }
 
-static void append_instant(const weft_trace_format_t* format,
-                           const weft_trace_event_t* event, weft_text_t* text) {
-  begin_object(text, 'i');
-  append_name(text, event->name);
-  append_place(format, text);
-  weft_text_string(text, ",\"s\":\"t\",\"ts\":");
-  append_time(format, event->start_ns, text);
-  weft_text_string(text, ",\"cat\":\"");
-  append_name(text, event->category);
-  weft_text_string(text, "\"}");
-}
-
-static void append_depth(const weft_trace_format_t* format,
-                         const weft_trace_event_t* event, weft_text_t* text) {
-  begin_object(text, 'C');
-  weft_text_string(text, "mailbox ");
-  append_actor(text, event);
-  append_place(format, text);
-  weft_text_string(text, ",\"ts\":");
-  append_time(format, event->start_ns, text);
-  weft_text_string(text, ",\"args\":{\"messages\":");
-  weft_text_number(text, event->word, 1);
-  weft_text_string(text, "}}");
-}
-
 static void append_thread_name(const weft_trace_format_t* format,
                                const weft_trace_event_t* event,
                                weft_text_t* text) {
@@ -153,8 +128,6 @@ static const append_fn_t append_kinds[] = {
     [WEFT_TRACE_SPAN] = append_span,
     [WEFT_TRACE_HANDLER] = append_handler,
     [WEFT_TRACE_SEND] = append_send,
-    [WEFT_TRACE_INSTANT] = append_instant,
-    [WEFT_TRACE_DEPTH] = append_depth,
     [WEFT_TRACE_THREAD_NAME] = append_thread_name,
 };
 

@@ -254,7 +254,7 @@ static void read_environment(void) {
   }
 }
 
-bool weft_log_is_shown(weft_log_level_t level, const char* area) {
+static bool is_shown(weft_log_level_t level, const char* area) {
   // Acquire: pairs with the release in `read_environment`.
   if (!atomic_load_explicit(&is_ready, memory_order_acquire)) {
     read_environment();
@@ -267,7 +267,7 @@ bool weft_log_is_shown(weft_log_level_t level, const char* area) {
 
 void weft_log_write(weft_log_level_t level, const char* area,
                     const char* format, ...) {
-  if (!weft_log_is_shown(level, area)) {
+  if (!is_shown(level, area)) {
     return;
   }
   char message[MESSAGE_CAPACITY];

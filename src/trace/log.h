@@ -69,9 +69,6 @@ static inline bool weft_log_may_show(weft_log_level_t level) {
          atomic_load_explicit(&weft_log_ceiling, memory_order_relaxed);
 }
 
-// True when messages of this level and area are shown.
-bool weft_log_is_shown(weft_log_level_t level, const char* area);
-
 // Writes the message if its area shows its level; use the macros above.
 // A message longer than 1499 bytes is cut.
 void weft_log_write(weft_log_level_t level, const char* area,

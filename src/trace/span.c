@@ -140,33 +140,6 @@ uint64_t weft_trace_send(weft_trace_thread_t* self, const char* endpoint) {
   return flow;
 }
 
-void weft_trace_instant(weft_trace_thread_t* self, const char* category,
-                        const char* name) {
-  if (!self->is_on) {
-    return;
-  }
-  record(self, &(weft_trace_event_t){
-                   .kind = WEFT_TRACE_INSTANT,
-                   .start_ns = stamp(self, 0),
-                   .category = category,
-                   .name = name,
-               });
-}
-
-void weft_trace_depth(weft_trace_thread_t* self, const char* class_name,
-                      uint64_t index, uint64_t depth) {
-  if (!self->is_on) {
-    return;
-  }
-  record(self, &(weft_trace_event_t){
-                   .kind = WEFT_TRACE_DEPTH,
-                   .start_ns = stamp(self, 0),
-                   .category = class_name,
-                   .number = index,
-                   .word = depth,
-               });
-}
-
 // --- For programs -----------------------------------------------------------
 
 weft_span_t weft_span_begin(weft_runtime_t* runtime, const char* name) {

@@ -2,6 +2,8 @@
 
 #include "trace/text.h"
 
+#include "base/utf8.h"
+
 // Digits of the largest number.
 #define DIGITS_LIMIT 20u
 // Bytes of the longest way to write one character in JSON.
@@ -61,52 +63,6 @@ void weft_text_microseconds(weft_text_t* text, int64_t time_ns) {
 
 // --- JSON -------------------------------------------------------------------
 
-// The bytes that a character of UTF-8 has after its first, by that first
-// byte; 0 for one that cannot be the first of several.
-static unsigned continuation_count(unsigned char first) {
-  if (first >= 0xc2 && first <= 0xdf) {
-    return 1;
-  }
-  if (first >= 0xe0 && first <= 0xef) {
-    return 2;
-  }
-  return first >= 0xf0 && first <= 0xf4 ? 3 : 0;
-}
-
-// False for forms of three and four bytes that no character has: longer than
-// needed, halves of a surrogate pair, beyond U+10FFFF.
-static bool may_follow(unsigned char first, unsigned char second) {
-  switch (first) {
-    case 0xe0:
-      return second >= 0xa0;
-    case 0xed:
-      return second <= 0x9f;
-    case 0xf0:
-      return second >= 0x90;
-    case 0xf4:
-      return second <= 0x8f;
-    default:
-      return true;
-  }
-}
-
-// The length of the character of several bytes at the start of `bytes`, of
-// which there are `count`; 0 if there is no whole one.
-static size_t character_length(const char* bytes, size_t count) {
-  unsigned char first = (unsigned char)bytes[0];
-  unsigned more = continuation_count(first);
-  if (more == 0 || more >= count ||
-      !may_follow(first, (unsigned char)bytes[1])) {
-    return 0;
-  }
-  for (unsigned i = 1; i <= more; ++i) {
-    if (((unsigned char)bytes[i] & 0xc0) != 0x80) {
-      return 0;
-    }
-  }
-  return more + 1;
-}
-
 // Writes a character below U+0080.
 static void append_ascii(weft_text_t* text, char character) {
   static const char digits[] = "0123456789abcdef";
@@ -148,7 +104,7 @@ static size_t append_character(weft_text_t* text, const char* bytes,
     append_ascii(text, bytes[0]);
     return 1;
   }
-  size_t length = character_length(bytes, count);
+  size_t length = weft_utf8_character((const uint8_t*)bytes, count);
   if (length == 0) {
     weft_text_string(text, "\xef\xbf\xbd");
     return 1;

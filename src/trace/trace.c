@@ -72,12 +72,6 @@ void weft_trace_thread_name(const weft_trace_thread_t* thread,
   out_name[WEFT_SYS_THREAD_NAME_CAPACITY - 1] = '\0';
 }
 
-void weft_trace_name_thread(weft_trace_thread_t* self, const char* name) {
-  if (!self->is_shared) {
-    set_name(self, name);
-  }
-}
-
 // Flows of all ranks and threads differ: 12 bits of rank, 20 bits of thread,
 // 32 bits of number. Those that meet again are far apart in time.
 static uint64_t first_flow(const weft_runtime_t* runtime, uint32_t thread_id) {

@@ -32,19 +32,16 @@ typedef enum weft_counter {
 // What the flight recorder tells events apart by.
 // X(identifier, word, meaning of the first number, and of the second); the
 // words and meanings are printed.
-#define WEFT_FLIGHT_KINDS(X)                \
-  X(TURN, "turn", "messages", "left")       \
-  X(SEND, "send", "actor", "message")       \
-  X(HANDLE, "handle", "actor", "message")   \
-  X(HANDLED, "handled", "actor", "code")    \
-  X(SPAWN, "spawn", "actor", "parent")      \
-  X(EXIT, "exit", "actor", "code")          \
-  X(BLOCK, "block", "on", "deadline_ns")    \
-  X(WAKE, "wake", "on", "code")             \
-  X(COMPLETE, "complete", "future", "code") \
-  X(TIMER, "timer", "timer", "due_ns")      \
-  X(WARNING, "warning", "code", "line")     \
-  X(NOTE, "note", "a", "b")
+#define WEFT_FLIGHT_KINDS(X)                 \
+  X(SEND, "send", "actor", "message")        \
+  X(HANDLE, "handle", "actor", "message")    \
+  X(HANDLED, "handled", "actor", "code")     \
+  X(SPAWN, "spawn", "actor", "parent")       \
+  X(EXIT, "exit", "actor", "code")           \
+  X(BLOCK, "block", "parker", "deadline_ns") \
+  X(WAKE, "wake", "parker", "code")          \
+  X(TIMER, "timer", "timer", "due_ns")       \
+  X(WARNING, "warning", "code", "line")
 
 typedef enum weft_flight_kind {
 #define WEFT_FLIGHT_ENUM(identifier, word, a, b) WEFT_FLIGHT_##identifier,
@@ -170,10 +167,6 @@ static inline weft_trace_thread_t* weft_trace_self(weft_runtime_t* runtime) {
   return weft_trace_self_find(runtime);
 }
 
-// Names the calling thread in traces and dumps, for which it otherwise has
-// the name that the system knows. At most 15 bytes are kept.
-void weft_trace_name_thread(weft_trace_thread_t* self, const char* name);
-
 // --- Counters ---------------------------------------------------------------
 
 // Adds to a counter of the calling thread. About 1 ns.
@@ -232,15 +225,6 @@ void weft_trace_handler(weft_trace_thread_t* self,
 // A message is about to be sent: call it before the receiver can see the
 // message. Returns the flow id to carry in the message; 0 when off.
 uint64_t weft_trace_send(weft_trace_thread_t* self, const char* endpoint);
-
-// Something that happened at one moment on this thread.
-void weft_trace_instant(weft_trace_thread_t* self, const char* category,
-                        const char* name);
-
-// The number of messages that wait in the mailbox of an actor: a graph of its
-// own under the time line.
-void weft_trace_depth(weft_trace_thread_t* self, const char* class_name,
-                      uint64_t index, uint64_t depth);
 
 // --- Flight recorder --------------------------------------------------------
 

@@ -149,8 +149,7 @@ static void test_counting_needs_no_memory(void** state) {
   weft_trace_thread_t* self = weft_trace_self(&fixture->runtime);
   assert_true(self->is_shared);
   weft_flight_tick(self, 1);
-  weft_flight_record(self, WEFT_FLIGHT_NOTE, "nowhere", 1, 2);
-  weft_trace_name_thread(self, "nobody");
+  weft_flight_record(self, WEFT_FLIGHT_SEND, "nowhere", 1, 2);
   assert_int_equal(counters_of(&fixture->runtime).messages_sent, 6000);
   weft_kit_allocator_fail(&fixture->kit, 0, 0);
   // With memory again the thread gets a block, and the counts stay.
@@ -164,7 +163,7 @@ static void test_counting_without_a_trace_is_harmless(void** state) {
   weft_count(&bare, WEFT_COUNTER_messages_sent, 1);
   weft_trace_thread_t* self = weft_trace_self(&bare);
   weft_flight_tick(self, 1);
-  weft_flight_record(self, WEFT_FLIGHT_NOTE, NULL, 1, 2);
+  weft_flight_record(self, WEFT_FLIGHT_SEND, NULL, 1, 2);
   assert_false(weft_trace_is_on(&bare));
   assert_int_equal(weft_trace_begin(self), 0);
   assert_int_equal(weft_trace_send(self, "add"), 0);

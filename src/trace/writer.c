@@ -359,6 +359,7 @@ weft_status_t weft_trace_writer_create(weft_runtime_t* runtime,
   weft_status_t status = start(writer, path);
   if (status == WEFT_OK) {
     *out_writer = writer;
+    weft_log_info("trace", "spans go to %s", writer->path);
   } else {
     destroy(writer);
   }

@@ -13,8 +13,6 @@
 //   SPAN          X
 //   HANDLER       X, and f: an arrow ends in this slice
 //   SEND          X, and s: an arrow begins in this slice
-//   INSTANT       i
-//   DEPTH         C
 //   THREAD_NAME   M
 //
 // A viewer ties an arrow's end to the slice that is open on its thread at its
@@ -35,8 +33,6 @@ typedef enum weft_trace_kind {
   WEFT_TRACE_SPAN,
   WEFT_TRACE_HANDLER,
   WEFT_TRACE_SEND,
-  WEFT_TRACE_INSTANT,
-  WEFT_TRACE_DEPTH,
   WEFT_TRACE_THREAD_NAME
 } weft_trace_kind_t;
 
@@ -45,11 +41,11 @@ typedef struct weft_trace_event {
   int64_t end_ns;
   // What happened; an endpoint for handlers and sends.
   const char* name;
-  // The category; the class for handlers and depths.
+  // The category; the class for handlers.
   const char* category;
   // The actor's index; the first half of a thread's name.
   uint64_t number;
-  // The flow or the depth; the second half of a thread's name.
+  // The flow; the second half of a thread's name.
   uint64_t word;
   weft_trace_kind_t kind;
 } weft_trace_event_t;

@@ -129,8 +129,6 @@ static void test_without_the_variable_nothing_is_written(void** state) {
     assert_int_equal(weft_trace_begin(self), 0);
     assert_int_equal(weft_trace_send(self, "add"), 0);
     weft_trace_handler(self, &(weft_trace_handler_t){.endpoint = "add"});
-    weft_trace_instant(self, "async", "now");
-    weft_trace_depth(self, "counter", 1, 2);
     // The block of the thread, and no chunk.
     assert_int_equal(fixture->kit.blocks_in_use, 2);
     weft_trace_destroy(&runtime);
@@ -246,7 +244,6 @@ static void test_long_names_are_cut_and_fit(void** state) {
                                                .flow = UINT64_MAX,
                                                .start_ns = INT64_MIN / 2});
     (void)weft_trace_send(self, name);
-    weft_trace_depth(self, name, UINT64_MAX, 7);
   }
   weft_trace_destroy(&runtime);
   name[200] = '\0';

@@ -2,7 +2,7 @@
 //
 // Element types: names and which bits they may have.
 
-#include "value/writer.h"
+#include "base/writer.h"
 #include "weft/tensor.h"
 
 static const struct {

@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
+#include "base/writer.h"
 #include "value/tensor_internal.h"
-#include "value/utf8.h"
 #include "value/value_internal.h"
-#include "value/writer.h"
 
 // The longest text, in bytes.
 #define LENGTH_LIMIT 1000

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/object.h"
-#include "value/utf8.h"
+#include "base/utf8.h"
 #include "value/value_kit.h"
 #include "weft/tensor.h"
 

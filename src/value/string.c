@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "value/utf8.h"
+#include "base/utf8.h"
 #include "value/value_internal.h"
 
 static void text_destroy(weft_object_t* object) {

@@ -4,9 +4,9 @@
 
 #include <string.h>
 
+#include "base/writer.h"
 #include "value/tensor_internal.h"
 #include "value/value_internal.h"
-#include "value/writer.h"
 
 static size_t tensor_bytes(uint32_t ndim) {
   return sizeof(weft_tensor_t) + 2 * (size_t)ndim * sizeof(int64_t);

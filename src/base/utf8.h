@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // UTF-8 as RFC 3629 defines it, strictly: no overlong forms, no surrogates,
-// nothing above U+10FFFF.
+// nothing above U+10FFFF. All of it may be called in a signal handler.
 
-#ifndef WEFT_VALUE_UTF8_H_
-#define WEFT_VALUE_UTF8_H_
+#ifndef WEFT_BASE_UTF8_H_
+#define WEFT_BASE_UTF8_H_
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,4 +18,4 @@ size_t weft_utf8_character(const uint8_t* bytes, size_t size_bytes);
 // it is.
 size_t weft_utf8_prefix(const uint8_t* bytes, size_t size_bytes);
 
-#endif  // WEFT_VALUE_UTF8_H_
+#endif  // WEFT_BASE_UTF8_H_

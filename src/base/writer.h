@@ -3,8 +3,8 @@
 // Text that is cut where its buffer ends, but counted to its own end: what
 // every function called `..._format` writes.
 
-#ifndef WEFT_VALUE_WRITER_H_
-#define WEFT_VALUE_WRITER_H_
+#ifndef WEFT_BASE_WRITER_H_
+#define WEFT_BASE_WRITER_H_
 
 #include "weft/common.h"
 
@@ -22,4 +22,4 @@ weft_writer_t weft_writer_make(char* buffer, size_t capacity);
 void weft_writer_append(weft_writer_t* writer, const char* format, ...)
     WEFT_PRINTF(2, 3);
 
-#endif  // WEFT_VALUE_WRITER_H_
+#endif  // WEFT_BASE_WRITER_H_

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "value/writer.h"
+#include "base/writer.h"
 
 #include <stdarg.h>
 #include <stdio.h>

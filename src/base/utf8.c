@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "value/utf8.h"
+#include "base/utf8.h"
 
 #include <string.h>
 
