@@ -51,11 +51,11 @@ WEFT_API WEFT_MUST_USE weft_status_t weft_runtime_create(
 
 // Ends the runtime in order: spawning and calling fail with CLOSED, actors end
 // after the handler they run, messages that wait fail, threads are joined.
-// Thread: one at a time, and no task of this runtime. Others may go on calling
-// until it returns.
+// Thread: any but those of the runtime; others may go on calling meanwhile.
 // Blocks: until the deadline. Errors: DEADLINE_EXCEEDED, with a message that
 // names what did not stop and what it waits for; then it may be called again.
-// FAILED_PRECONDITION from inside a handler.
+// FAILED_PRECONDITION in a task of this runtime, and while another thread stops
+// it.
 WEFT_API WEFT_MUST_USE weft_status_t weft_runtime_stop(weft_runtime_t* runtime,
                                                        int64_t deadline_ns);
 

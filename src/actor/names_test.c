@@ -159,6 +159,52 @@ static void look_ups_that_are_dropped_do_not_pile_up(void** state) {
   assert_true(weft_actor_kit_bytes(kit) <= bytes);
 }
 
+static weft_status_t pass_on(void* user, weft_status_t status,
+                             weft_value_t value, weft_value_t* out_value) {
+  (void)user;
+  *out_value = weft_value_retain(value);
+  return weft_status_retain(status);
+}
+
+// What follows `future`, which is given back.
+static weft_future_t* follow(weft_future_t* future) {
+  const weft_continuation_t next = {.run = pass_on};
+  weft_future_t* after;
+  weft_kit_assert_ok(weft_future_then(future, &next, &after));
+  weft_future_release(future);
+  return after;
+}
+
+static void a_look_up_that_is_only_followed_is_not_dropped(void** state) {
+  weft_actor_kit_t* kit = kit_of(state);
+  weft_actor_t actor = weft_probe_spawn(kit, &probe);
+  weft_future_t* after = follow(look_up(kit, "late", WEFT_PATIENCE));
+  for (int i = 0; i < 4; i++) {
+    weft_future_release(look_up(kit, "late", WEFT_PATIENCE));
+  }
+  assert_false(weft_future_is_done(after));
+  weft_kit_assert_ok(weft_actor_register(kit->runtime, "late", actor));
+  expect_actor(after, actor);
+}
+
+static void an_end_that_is_only_followed_is_told(void** state) {
+  weft_actor_kit_t* kit = kit_of(state);
+  weft_actor_t actor = weft_probe_spawn(kit, &probe);
+  weft_future_t* exited;
+  weft_kit_assert_ok(weft_actor_exited(kit->runtime, actor, &exited));
+  weft_future_t* after = follow(exited);
+  for (int i = 0; i < 4; i++) {
+    weft_kit_assert_ok(weft_actor_exited(kit->runtime, actor, &exited));
+    weft_future_release(exited);
+  }
+  assert_false(weft_future_is_done(after));
+  weft_kit_assert_ok(
+      weft_actor_stop(kit->runtime, actor, WEFT_STOP_NOW, WEFT_OK));
+  weft_kit_assert_ok(weft_future_wait(after, WEFT_TIME_INFINITE));
+  assert_int_equal(WEFT_FUTURE_READY, weft_future_state(after));
+  weft_future_release(after);
+}
+
 static void names_may_be_many(void** state) {
   enum { MANY = 500 };
   weft_actor_kit_t* kit = kit_of(state);
@@ -251,6 +297,8 @@ int main(void) {
       WEFT_ACTOR_TEST(a_look_up_waits_for_the_name),
       WEFT_ACTOR_TEST(a_look_up_can_be_cancelled),
       WEFT_ACTOR_TEST(look_ups_that_are_dropped_do_not_pile_up),
+      WEFT_ACTOR_TEST(a_look_up_that_is_only_followed_is_not_dropped),
+      WEFT_ACTOR_TEST(an_end_that_is_only_followed_is_told),
       WEFT_ACTOR_TEST(names_may_be_many),
       cmocka_unit_test(look_ups_fail_when_the_runtime_stops),
       WEFT_ACTOR_THREADS_TEST(names_can_be_used_from_many_threads),

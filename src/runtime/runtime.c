@@ -12,6 +12,8 @@
 
 // What the slot of this layer holds.
 typedef struct state {
+  // A thread is in `weft_runtime_stop`.
+  _Atomic bool is_stopping;
   bool is_stopped;
 } state_t;
 
@@ -130,6 +132,11 @@ weft_status_t weft_runtime_create(const weft_runtime_options_t* options,
   return status;
 }
 
+static weft_status_t stop_layers(weft_runtime_t* runtime, int64_t deadline_ns) {
+  WEFT_RETURN_IF_ERROR(weft_actor_layer_stop(runtime, deadline_ns));
+  return weft_async_stop(runtime, deadline_ns);
+}
+
 weft_status_t weft_runtime_stop(weft_runtime_t* runtime, int64_t deadline_ns) {
   state_t* state = runtime->slots[WEFT_SLOT_RUNTIME];
   WEFT_RETURN_IF_ERROR(weft_async_check_process(runtime));
@@ -138,14 +145,21 @@ weft_status_t weft_runtime_stop(weft_runtime_t* runtime, int64_t deadline_ns) {
                             "a handler cannot stop its own runtime, which "
                             "waits for the handler: stop it from outside");
   }
-  if (state->is_stopped) {
-    return WEFT_OK;
+  // Acquire: pairs with the release below; one thread stops after another.
+  if (atomic_exchange_explicit(&state->is_stopping, true,
+                               memory_order_acquire)) {
+    return weft_status_make(WEFT_STATUS_FAILED_PRECONDITION,
+                            "another thread is stopping this runtime");
   }
-  WEFT_RETURN_IF_ERROR(weft_actor_layer_stop(runtime, deadline_ns));
-  WEFT_RETURN_IF_ERROR(weft_async_stop(runtime, deadline_ns));
-  state->is_stopped = true;
-  weft_log_info("runtime", "%s stopped", runtime->name);
-  return WEFT_OK;
+  weft_status_t status =
+      state->is_stopped ? WEFT_OK : stop_layers(runtime, deadline_ns);
+  if (status == WEFT_OK && !state->is_stopped) {
+    state->is_stopped = true;
+    weft_log_info("runtime", "%s stopped", runtime->name);
+  }
+  // Release: pairs with the exchange above.
+  atomic_store_explicit(&state->is_stopping, false, memory_order_release);
+  return status;
 }
 
 void weft_runtime_destroy(weft_runtime_t* runtime) {

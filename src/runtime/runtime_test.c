@@ -183,6 +183,37 @@ static void use_in_child(void* user) {
   weft_runtime_destroy(own);
 }
 
+typedef struct stoppers {
+  weft_runtime_t* runtime;
+  // How often each code came; written with atomic operations.
+  _Atomic uint32_t ok;
+  _Atomic uint32_t refused;
+} stoppers_t;
+
+static void stop_it(size_t index, void* user) {
+  (void)index;
+  stoppers_t* stoppers = user;
+  weft_status_code_t code = weft_status_ignore(
+      weft_runtime_stop(stoppers->runtime, WEFT_TIME_INFINITE));
+  _Atomic uint32_t* count =
+      code == WEFT_STATUS_OK ? &stoppers->ok : &stoppers->refused;
+  atomic_fetch_add_explicit(count, 1, memory_order_relaxed);
+  weft_assert(code == WEFT_STATUS_OK ||
+              code == WEFT_STATUS_FAILED_PRECONDITION);
+}
+
+static void of_threads_that_stop_it_at_once_one_does(void** state) {
+  (void)state;
+  for (uint64_t i = weft_kit_amount(50); i > 0; i--) {
+    stoppers_t stoppers = {NULL, 0, 0};
+    weft_kit_assert_ok(weft_runtime_create(NULL, &stoppers.runtime));
+    weft_kit_run_threads(3, stop_it, &stoppers);
+    assert_true(stoppers.ok >= 1);
+    assert_int_equal(3, stoppers.ok + stoppers.refused);
+    weft_runtime_destroy(stoppers.runtime);
+  }
+}
+
 static void a_forked_child_cannot_use_the_runtime(void** state) {
   (void)state;
   // A sanitizer's own locks do not survive a fork beside other threads, so
@@ -207,6 +238,7 @@ int main(void) {
       cmocka_unit_test(deadlines_saturate),
       cmocka_unit_test(a_task_cannot_stop_its_own_runtime),
       cmocka_unit_test(stopping_again_changes_nothing),
+      cmocka_unit_test(of_threads_that_stop_it_at_once_one_does),
       cmocka_unit_test(a_failed_creation_leaks_nothing),
       cmocka_unit_test(blocks_may_outlive_the_runtime),
       cmocka_unit_test(a_forked_child_cannot_use_the_runtime),
