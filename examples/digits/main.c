@@ -167,7 +167,8 @@ static weft_status_t run_steps(job_t* job, report_epoch_t* epoch,
 static weft_status_t run_epoch(job_t* job, report_epoch_t* epoch,
                                report_model_t* out_model) {
   int64_t start_ns = weft_runtime_now_ns(job->runtime);
-  weft_future_t** applied = calloc((size_t)epoch->step_count, sizeof(*applied));
+  weft_future_t** applied =
+      calloc((size_t)epoch->step_count + 1, sizeof(*applied));
   weft_status_t status =
       applied != NULL
           ? run_steps(job, epoch, applied)
