@@ -41,13 +41,22 @@ static void work_is_over(weft_waiter_t* waiter, weft_future_t* future) {
 static weft_status_t park(room_waiter_t* waiter, int64_t deadline_ns) {
   const weft_activity_t* activity = weft_thread_self.activity;
   weft_future_t* serving = activity != NULL ? activity->serving : NULL;
-  if (serving == NULL || weft_future_is_done(serving)) {
+  weft_status_t status = WEFT_OK;
+  if (serving == NULL) {
     return weft_park(&waiter->parker, deadline_ns);
   }
   weft_waiter_t cancelled = {.callback = work_is_over, .user = &waiter->parker};
-  weft_future_add_waiter(serving, &cancelled);
-  weft_status_t status = weft_park(&waiter->parker, deadline_ns);
-  weft_future_remove_waiter(serving, &cancelled);
+  bool is_waited_for = !weft_future_is_done(serving);
+  if (is_waited_for) {
+    weft_future_add_waiter(serving, &cancelled);
+  }
+  // It may have been cancelled before this began to wait.
+  if (weft_future_state(serving) != WEFT_FUTURE_CANCELLED) {
+    status = weft_park(&waiter->parker, deadline_ns);
+  }
+  if (is_waited_for) {
+    weft_future_remove_waiter(serving, &cancelled);
+  }
   if (status == WEFT_OK &&
       weft_future_state(serving) == WEFT_FUTURE_CANCELLED) {
     return weft_status_make(WEFT_STATUS_CANCELLED,
