@@ -13,9 +13,13 @@
 typedef enum weft_slot {
   WEFT_SLOT_TRACE = 0,
   WEFT_SLOT_ASYNC = 1,
-  WEFT_SLOT_ACTOR = 2,
-  WEFT_SLOT_RUNTIME = 3,
-  WEFT_SLOT_COUNT = 4
+  WEFT_SLOT_MEMORY = 2,
+  WEFT_SLOT_LINK = 3,
+  WEFT_SLOT_PEER = 4,
+  WEFT_SLOT_ACTOR = 5,
+  WEFT_SLOT_JOB = 6,
+  WEFT_SLOT_RUNTIME = 7,
+  WEFT_SLOT_COUNT = 8
 } weft_slot_t;
 
 struct weft_runtime {

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "sys/memfd.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "kit/kit.h"
+
+static void what_one_writes_the_other_reads(void** state) {
+  (void)state;
+  weft_memfd_t made;
+  weft_memfd_t mapped;
+  weft_kit_assert_ok(
+      weft_memfd_create("test", 100, WEFT_MEMFD_ONE_WRITER, &made));
+  assert_int_equal(made.size_bytes, weft_sys_page_bytes());
+  weft_kit_assert_ok(weft_memfd_map(dup(made.descriptor), made.size_bytes,
+                                    WEFT_MEMFD_ONE_WRITER, &mapped));
+  ((char*)made.data)[99] = 7;
+  assert_int_equal(((const char*)mapped.data)[99], 7);
+  weft_memfd_release(&made);
+  assert_int_equal(((const char*)mapped.data)[99], 7);
+  weft_memfd_release(&mapped);
+  weft_memfd_release(&mapped);
+}
+
+static void only_the_maker_writes_where_there_is_one_writer(void** state) {
+  (void)state;
+  weft_memfd_t made;
+  weft_kit_assert_ok(
+      weft_memfd_create("test", 1, WEFT_MEMFD_ONE_WRITER, &made));
+  assert_ptr_equal(mmap(NULL, made.size_bytes, PROT_READ | PROT_WRITE,
+                        MAP_SHARED, made.descriptor, 0),
+                   MAP_FAILED);
+  assert_int_not_equal(ftruncate(made.descriptor, 0), 0);
+  weft_memfd_release(&made);
+}
+
+static void what_a_peer_sends_is_looked_at(void** state) {
+  (void)state;
+  weft_memfd_t mapped;
+  weft_memfd_t made;
+  int unsealed = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  assert_int_equal(ftruncate(unsealed, 4096), 0);
+  weft_kit_assert_status(
+      WEFT_STATUS_DATA_LOSS,
+      weft_memfd_map(unsealed, 0, WEFT_MEMFD_SHARED, &mapped));
+  int pipes[2];
+  assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
+  weft_kit_assert_status(
+      WEFT_STATUS_DATA_LOSS,
+      weft_memfd_map(pipes[0], 0, WEFT_MEMFD_SHARED, &mapped));
+  close(pipes[1]);
+  weft_kit_assert_status(WEFT_STATUS_DATA_LOSS,
+                         weft_memfd_map(-1, 0, WEFT_MEMFD_SHARED, &mapped));
+  weft_kit_assert_ok(weft_memfd_create("test", 1, WEFT_MEMFD_SHARED, &made));
+  weft_kit_assert_status(
+      WEFT_STATUS_DATA_LOSS,
+      weft_memfd_map(dup(made.descriptor), 2 * made.size_bytes,
+                     WEFT_MEMFD_SHARED, &mapped));
+  weft_kit_assert_status(
+      WEFT_STATUS_DATA_LOSS,
+      weft_memfd_map(dup(made.descriptor), 0, WEFT_MEMFD_ONE_WRITER, &mapped));
+  assert_int_equal(mapped.descriptor, -1);
+  weft_memfd_release(&made);
+}
+
+static void running_out_is_a_status(void** state) {
+  (void)state;
+  weft_memfd_t made;
+  weft_kit_assert_status(
+      WEFT_STATUS_RESOURCE_EXHAUSTED,
+      weft_memfd_create("test", 0, WEFT_MEMFD_SHARED, &made));
+  weft_kit_assert_status(
+      WEFT_STATUS_RESOURCE_EXHAUSTED,
+      weft_memfd_create("test", SIZE_MAX, WEFT_MEMFD_SHARED, &made));
+  struct rlimit before;
+  assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+  struct rlimit none = {.rlim_cur = 0, .rlim_max = before.rlim_max};
+  assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+  weft_kit_assert_status(
+      WEFT_STATUS_RESOURCE_EXHAUSTED,
+      weft_memfd_create("test", 1, WEFT_MEMFD_SHARED, &made));
+  assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+  assert_null(made.data);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(what_one_writes_the_other_reads),
+      cmocka_unit_test(only_the_maker_writes_where_there_is_one_writer),
+      cmocka_unit_test(what_a_peer_sends_is_looked_at),
+      cmocka_unit_test(running_out_is_a_status),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

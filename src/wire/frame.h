@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The head of every frame between two runtimes; see FORMAT.md. Little endian,
+// 48 bytes, then a payload:
+//
+//   scalars      8 bytes each, at most 8 of them; their kinds are in the head
+//   or a body    MessagePack (codec.h), padded to 8 bytes, then the table of
+//                attachments: what the body names by number and carries beside
+//
+// So a call of up to two scalars is one line of 64 bytes.
+
+#ifndef WEFT_WIRE_FRAME_H_
+#define WEFT_WIRE_FRAME_H_
+
+#include "weft/status.h"
+
+// X(identifier, number, name). Numbers are part of the format.
+#define WEFT_FRAME_TYPES(X)                                                   \
+  /* A message to an actor: id is the caller's name for the reply, 0: none */ \
+  X(CALL, 1, "call")                                                          \
+  /* The outcome of the call `id`. */                                         \
+  X(REPLY, 2, "reply")                                                        \
+  /* The caller gave the call `id` up. */                                     \
+  X(CANCEL, 3, "cancel")                                                      \
+  /* `id` more messages to the target may be sent. */                         \
+  X(CREDIT, 4, "credit")                                                      \
+  /* The outcome of the future `id` of the runtime `target`. */               \
+  X(VALUE, 5, "value")                                                        \
+  /* The outcome of the call `id` goes to `target` as the future in the       \
+     payload, too. */                                                         \
+  X(SUBSCRIBE, 6, "subscribe")                                                \
+  /* The block in the payload is lent on to another runtime. */               \
+  X(LEND, 7, "lend")                                                          \
+  /* Loans of the block in the payload are given back. */                     \
+  X(RELEASE, 8, "release")                                                    \
+  /* Are you there? / I am. */                                                \
+  X(PING, 9, "ping")                                                          \
+  X(PONG, 10, "pong")
+
+typedef enum weft_frame_type {
+#define WEFT_FRAME_ENUM(identifier, number, name) \
+  WEFT_FRAME_##identifier = (number),
+  WEFT_FRAME_TYPES(WEFT_FRAME_ENUM)
+#undef WEFT_FRAME_ENUM
+} weft_frame_type_t;
+
+// Bits of `flags`.
+enum {
+  // The payload is scalars, whose kinds are in `kinds`.
+  WEFT_FRAME_SCALARS = 1,
+  // Of REPLY and VALUE: the outcome is an error; the payload is a body of one
+  // status.
+  WEFT_FRAME_ERROR = 2,
+  // The payload begins with 8 bytes, the id of the trace's arrow.
+  WEFT_FRAME_FLOW = 4,
+  // The body does not stand here but in attachment 0.
+  WEFT_FRAME_BODY_ATTACHED = 8
+};
+
+typedef struct weft_frame {
+  // Of the whole frame, head and payload.
+  uint32_t size_bytes;
+  // A weft_frame_type_t.
+  uint8_t type;
+  uint8_t flags;
+  // Of the target; of SPAWN and others, what the type says.
+  uint16_t endpoint;
+  uint64_t id;
+  // The actor that the frame is for, or about; of the receiver.
+  uint32_t target_index;
+  uint32_t target_generation;
+  // Who sends: an actor of the sending runtime (index << 32 | generation) or
+  // a thread (bit 63).
+  uint64_t sender;
+  // What is left until the deadline; INT64_MAX: there is none.
+  int64_t timeout_ns;
+  // Values in the payload: by position, then by name.
+  uint8_t value_count;
+  uint8_t named_count;
+  uint16_t attachment_count;
+  // 4 bits for each scalar, the first in the lowest.
+  uint32_t kinds;
+} weft_frame_t;
+
+#define WEFT_FRAME_HEAD_BYTES 48
+_Static_assert(sizeof(weft_frame_t) == WEFT_FRAME_HEAD_BYTES, "the format");
+#define WEFT_FRAME_SCALAR_LIMIT 8
+
+#endif  // WEFT_WIRE_FRAME_H_
