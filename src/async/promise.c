@@ -132,6 +132,20 @@ static weft_status_t forward_later(weft_future_t* target,
   return WEFT_OK;
 }
 
+// The source has its outcome, which takes the place of what was built.
+static weft_status_t forward_now(weft_future_t* target,
+                                 const weft_future_t* source) {
+  if (!weft_future_claim(target, WEFT_FUTURE_FORWARDED)) {
+    return already_done(target);
+  }
+  weft_value_t built = target->value;
+  target->value = weft_value_retain(weft_future_outcome(source));
+  target->error = weft_status_retain(source->error);
+  weft_future_finish(target, false);
+  weft_value_release(built);
+  return WEFT_OK;
+}
+
 weft_status_t weft_promise_forward(weft_promise_t* promise,
                                    weft_future_t* source) {
   weft_future_t* target = future_of(promise);
@@ -147,10 +161,7 @@ weft_status_t weft_promise_forward(weft_promise_t* promise,
                ? weft_future_runtime_gone()
                : forward_later(target, source);
   }
-  weft_status_t error = weft_status_retain(source->error);
-  weft_value_t value = weft_value_retain(weft_future_outcome(source));
-  return weft_future_complete(target, error, value) ? WEFT_OK
-                                                    : already_done(target);
+  return forward_now(target, source);
 }
 
 // --- Promises ---------------------------------------------------------------

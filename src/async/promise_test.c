@@ -62,6 +62,26 @@ static void a_forwarded_promise_cannot_be_kept_otherwise(void** state) {
   weft_pair_release(&source);
 }
 
+static void what_was_built_goes_when_the_source_was_done_before(void** state) {
+  weft_runtime_t* runtime = weft_future_kit_runtime(state);
+  weft_pair_t good = weft_pair(runtime);
+  weft_pair_t bad = weft_pair(runtime);
+  weft_pair_set(&good, weft_int64(5));
+  weft_pair_fail(&bad, weft_status_make(WEFT_STATUS_NOT_FOUND, "lost"));
+  weft_future_t* const sources[] = {good.future, bad.future};
+  for (int i = 0; i < 2; i++) {
+    weft_pair_t pair = weft_pair(runtime);
+    _Atomic int released = 0;
+    *weft_promise_slot(pair.promise) = weft_counted(runtime, &released);
+    weft_kit_assert_ok(weft_promise_forward(pair.promise, sources[i]));
+    assert_int_equal(weft_count(&released), 1);
+    weft_pair_release(&pair);
+    assert_int_equal(weft_count(&released), 1);
+  }
+  weft_pair_release(&good);
+  weft_pair_release(&bad);
+}
+
 static void cancelling_a_forwarded_future_leaves_the_source_alone(
     void** state) {
   weft_future_kit_t* kit = *state;
@@ -259,6 +279,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       WEFT_FUTURE_TEST(a_forwarded_promise_has_the_outcome_of_its_source),
       WEFT_FUTURE_TEST(a_forwarded_promise_cannot_be_kept_otherwise),
+      WEFT_FUTURE_TEST(what_was_built_goes_when_the_source_was_done_before),
       WEFT_FUTURE_TEST(cancelling_a_forwarded_future_leaves_the_source_alone),
       WEFT_FUTURE_TEST(a_promise_forwarded_to_itself_is_a_deadlock),
       WEFT_FUTURE_TEST(a_circle_of_promises_is_a_deadlock_that_names_them),
