@@ -134,6 +134,11 @@ static weft_status_t check(const weft_schedule_options_t* when) {
   return WEFT_OK;
 }
 
+static weft_status_t closed(void) {
+  return weft_status_make(WEFT_STATUS_CLOSED,
+                          "the runtime stops: nothing can be sent later");
+}
+
 // The message that is sent, which checks everything a send would.
 static weft_status_t make_pattern(weft_actor_layer_t* layer, weft_actor_t actor,
                                   uint32_t endpoint,
@@ -143,8 +148,7 @@ static weft_status_t make_pattern(weft_actor_layer_t* layer, weft_actor_t actor,
   *out_pattern = NULL;
   // Relaxed: whoever schedules while the layer stops may find either.
   if (atomic_load_explicit(&layer->is_stopping, memory_order_relaxed)) {
-    return weft_status_make(WEFT_STATUS_CLOSED,
-                            "the runtime stops: nothing can be sent later");
+    return closed();
   }
   weft_actor_entry_t* entry = weft_roster_find(layer, actor);
   const weft_class_t* actor_class =
@@ -165,6 +169,9 @@ static weft_schedule_t* create(weft_actor_layer_t* layer, weft_actor_t actor,
   if (schedule != NULL) {
     *schedule = (weft_schedule_t){
         .runtime = layer->runtime,
+        // Whoever stops the layer may stop the timer while it is started, and
+        // reads this before it has the timers' lock.
+        .timer = {.runtime = layer->runtime},
         .actor = actor,
         .sender = weft_sender_self(layer),
         .pattern = pattern,
@@ -175,12 +182,28 @@ static weft_schedule_t* create(weft_actor_layer_t* layer, weft_actor_t actor,
   return schedule;
 }
 
+// Lists a schedule, unless the layer stops: whoever stops it ends what is
+// listed, and takes the lock for that after it has said so.
+static bool list(weft_actor_layer_t* layer, weft_schedule_t* schedule) {
+  weft_mutex_lock(&layer->timed_lock);
+  // Relaxed: the lock orders it.
+  bool is_stopping =
+      atomic_load_explicit(&layer->is_stopping, memory_order_relaxed);
+  if (!is_stopping) {
+    weft_dlist_append(&layer->schedules, &schedule->node);
+  }
+  weft_mutex_unlock(&layer->timed_lock);
+  return !is_stopping;
+}
+
 // Lists a schedule and starts its timer; both, or neither.
 static weft_status_t start(weft_actor_layer_t* layer, weft_schedule_t* schedule,
                            int64_t delay_ns) {
-  weft_mutex_lock(&layer->timed_lock);
-  weft_dlist_append(&layer->schedules, &schedule->node);
-  weft_mutex_unlock(&layer->timed_lock);
+  if (!list(layer, schedule)) {
+    // Its hold on itself.
+    release(schedule);
+    return closed();
+  }
   weft_status_t status =
       weft_timer_start(layer->runtime, &schedule->timer,
                        weft_deadline_after(layer->runtime, delay_ns),

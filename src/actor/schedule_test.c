@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "actor/actor_kit.h"
+#include "sys/sys.h"
 
 static weft_probe_t probe;
 
@@ -200,6 +201,50 @@ static void no_message_is_sent_after_a_stop_by_any_thread(void** state) {
   }
 }
 
+enum { CROWD = 3 };
+
+typedef struct crowd {
+  weft_actor_kit_t* kit;
+  weft_actor_t actor;
+  // Threads that have begun.
+  _Atomic uint32_t begun;
+} crowd_t;
+
+// Schedules until the runtime says that it is closed; the last thread stops
+// it.
+static void schedule_until_closed(size_t index, void* user) {
+  crowd_t* crowd = user;
+  weft_runtime_t* runtime = crowd->kit->runtime;
+  if (index == CROWD) {
+    while (atomic_load_explicit(&crowd->begun, memory_order_acquire) < CROWD) {
+      weft_sys_yield();
+    }
+    weft_kit_assert_ok(weft_runtime_stop(runtime, WEFT_TIME_INFINITE));
+    return;
+  }
+  const weft_schedule_options_t times = {1000 * WEFT_MS, 0};
+  weft_status_code_t code = WEFT_STATUS_OK;
+  atomic_fetch_add_explicit(&crowd->begun, 1, memory_order_acq_rel);
+  while (code != WEFT_STATUS_CLOSED) {
+    code = weft_status_ignore(
+        weft_send_later(runtime, crowd->actor, WEFT_PROBE_NOTE,
+                        WEFT_ARGUMENTS(weft_int64(1)), &times, NULL));
+  }
+}
+
+static void a_stop_meets_threads_that_go_on_scheduling(void** state) {
+  (void)state;
+  for (uint64_t i = 0; i < weft_kit_amount(500); i++) {
+    static weft_actor_kit_t kit;
+    const weft_runtime_options_t options = {.worker_count = 1};
+    weft_actor_kit_init(&kit, &options);
+    memset(&probe, 0, sizeof(probe));
+    crowd_t crowd = {&kit, weft_probe_spawn(&kit, &probe), 0};
+    weft_kit_run_threads(CROWD + 1, schedule_until_closed, &crowd);
+    weft_actor_kit_deinit(&kit);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       WEFT_ACTOR_TEST(a_message_comes_once_after_its_delay),
@@ -211,6 +256,7 @@ int main(void) {
       WEFT_ACTOR_TEST(an_argument_may_still_be_computed),
       cmocka_unit_test(schedules_end_with_the_runtime_and_may_outlive_it),
       WEFT_ACTOR_THREADS_TEST(no_message_is_sent_after_a_stop_by_any_thread),
+      cmocka_unit_test(a_stop_meets_threads_that_go_on_scheduling),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
