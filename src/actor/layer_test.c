@@ -225,6 +225,8 @@ static void a_handler_cannot_stop_its_runtime(void** state) {
 
 typedef struct crowd {
   weft_actor_kit_t* kit;
+  // Whom they call, where that is one.
+  weft_actor_t actor;
   _Atomic uint32_t ready;
   _Atomic uint32_t wrong;
 } crowd_t;
@@ -280,9 +282,45 @@ static void a_stop_meets_threads_that_go_on_using_the_runtime(void** state) {
     static weft_actor_kit_t kit;
     const weft_runtime_options_t options = {.worker_count = 2};
     weft_actor_kit_init(&kit, &options);
-    crowd_t crowd = {&kit, 0, 0};
+    crowd_t crowd = {&kit, {0}, 0, 0};
     weft_kit_run_threads(CROWD + 1, use_until_closed, &crowd);
     assert_int_equal(0, crowd.wrong);
+    weft_actor_kit_deinit(&kit);
+  }
+}
+
+static void call_until_closed(size_t index, void* user) {
+  crowd_t* crowd = user;
+  weft_runtime_t* runtime = crowd->kit->runtime;
+  if (index == CROWD) {
+    while (atomic_load_explicit(&crowd->ready, memory_order_acquire) < CROWD) {
+      weft_sys_yield();
+    }
+    weft_kit_assert_ok(weft_runtime_stop(runtime, WEFT_TIME_INFINITE));
+    return;
+  }
+  const weft_call_options_t options = {.timeout_ns = WEFT_PATIENCE};
+  weft_status_code_t code = WEFT_STATUS_OK;
+  atomic_fetch_add_explicit(&crowd->ready, 1, memory_order_acq_rel);
+  while (code != WEFT_STATUS_CLOSED) {
+    weft_future_t* reply;
+    code = weft_status_ignore(weft_call(runtime, crowd->actor, WEFT_PROBE_ECHO,
+                                        WEFT_ARGUMENTS(weft_int64(1)), &options,
+                                        &reply));
+    weft_future_release(reply);
+  }
+}
+
+static void a_stop_meets_calls_that_have_a_deadline(void** state) {
+  (void)state;
+  for (uint64_t i = 0; i < weft_kit_amount(500); i++) {
+    static weft_actor_kit_t kit;
+    const weft_runtime_options_t options = {.worker_count = 1};
+    weft_actor_kit_init(&kit, &options);
+    crowd_t crowd = {&kit, {0}, 0, 0};
+    weft_kit_assert_ok(weft_spawn(kit.runtime, &weft_bare_class, weft_none(),
+                                  NULL, &crowd.actor));
+    weft_kit_run_threads(CROWD + 1, call_until_closed, &crowd);
     weft_actor_kit_deinit(&kit);
   }
 }
@@ -522,6 +560,7 @@ int main(void) {
       WEFT_ACTOR_THREADS_TEST(a_stop_that_takes_too_long_names_who_is_left),
       WEFT_ACTOR_THREADS_TEST(a_handler_cannot_stop_its_runtime),
       cmocka_unit_test(a_stop_meets_threads_that_go_on_using_the_runtime),
+      cmocka_unit_test(a_stop_meets_calls_that_have_a_deadline),
       cmocka_unit_test(nothing_is_lost_when_memory_is),
       cmocka_unit_test(creating_the_layer_fails_cleanly),
   };

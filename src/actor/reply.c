@@ -133,7 +133,9 @@ static weft_status_t create_timed(weft_actor_entry_t* entry,
   }
   timed_reply_t* reply = (timed_reply_t*)(void*)future;
   future->producer = &entry->activity;
-  reply->timer = (weft_timer_t){0};
+  // Whoever stops the layer may stop the timer while it is started, and reads
+  // this before it has the timers' lock.
+  reply->timer = (weft_timer_t){.runtime = runtime};
   reply->class_name = weft_entry_class(entry)->name;
   reply->endpoint_name = endpoint->name;
   reply->index = entry->index;
