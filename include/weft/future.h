@@ -340,8 +340,8 @@ WEFT_API WEFT_MUST_USE weft_status_t
 weft_chain_merge(weft_runtime_t* runtime, weft_future_t* const* futures,
                  size_t count, weft_future_t** out_chain);
 
-// The same outcome if it comes by the deadline, else DEADLINE_EXCEEDED; the
-// source goes on.
+// The same outcome if it comes by the deadline, else DEADLINE_EXCEEDED, or
+// CLOSED when the runtime stops before either; the source goes on.
 WEFT_API WEFT_MUST_USE weft_status_t weft_future_with_deadline(
     weft_future_t* future, int64_t deadline_ns, weft_future_t** out_future);
 

@@ -7,15 +7,13 @@
 
 #include <string.h>
 
+#include "async/async_internal.h"
 #include "async/future_link.h"
 #include "base/container.h"
 
 typedef struct timed {
   weft_link_t link;
   weft_timer_t timer;
-  // The timer's callback has run, or runs. Written there; read elsewhere only
-  // once the runtime is gone, and its service thread with it.
-  bool has_rung;
 } timed_t;
 
 static void end_party(weft_link_t* link) {
@@ -24,11 +22,9 @@ static void end_party(weft_link_t* link) {
 }
 
 static void stop_timer(timed_t* timed) {
-  // The timers of a runtime that is gone will not run any more.
-  bool is_taken = weft_runtime_is_gone(timed->link.future.runtime)
-                      ? timed->timer.runtime != NULL && !timed->has_rung
-                      : weft_timer_stop(&timed->timer);
-  if (is_taken) {
+  // Those of a runtime that is gone have all run.
+  if (!weft_runtime_is_gone(timed->link.future.runtime) &&
+      weft_timer_stop(&timed->timer)) {
     end_party(&timed->link);
   }
 }
@@ -52,12 +48,18 @@ static weft_status_t too_late(void) {
                           "the source was not done by the deadline");
 }
 
+static weft_status_t closed(void) {
+  return weft_status_make(WEFT_STATUS_CLOSED,
+                          "the runtime stopped before the deadline");
+}
+
 static void time_is_up(weft_timer_t* timer, void* user) {
   timed_t* timed = user;
-  (void)timer;
-  timed->has_rung = true;
   weft_link_t* link = &timed->link;
-  weft_future_complete(&link->future, too_late(), weft_none());
+  bool is_late =
+      weft_runtime_now_ns(link->future.runtime) >= timer->deadline_ns;
+  weft_future_complete(&link->future, is_late ? too_late() : closed(),
+                       weft_none());
   if (weft_future_take_waiter(link->source, &link->waiter)) {
     end_party(link);
   }
@@ -99,11 +101,11 @@ static weft_status_t follow_until(weft_future_t* source, int64_t deadline_ns,
   weft_link_waiter_init(&timed->link.waiter, source_is_done);
   timed->link.source = weft_future_retain(source);
   memset(&timed->timer, 0, sizeof(timed->timer));
-  timed->has_rung = false;
   if (has_timer) {
     weft_object_retain(&source->object);
-    weft_status_t status = weft_timer_start(source->runtime, &timed->timer,
-                                            deadline_ns, 0, time_is_up, timed);
+    weft_status_t status =
+        weft_timers_start_bound(&weft_async_of(source->runtime)->timers,
+                                &timed->timer, deadline_ns, time_is_up, timed);
     if (status != WEFT_OK) {
       weft_future_release(source);
       weft_future_release(source);

@@ -122,6 +122,33 @@ static void in_a_simulation_the_deadline_comes_when_nothing_else_can(
   weft_future_kit_deinit(&kit);
 }
 
+static void what_is_limited_ends_when_the_runtime_stops(void** state) {
+  (void)state;
+  for (int is_simulated = 0; is_simulated < 2; is_simulated++) {
+    weft_future_kit_t kit;
+    const weft_runtime_options_t options = {.worker_count = 1,
+                                            .simulate = is_simulated != 0};
+    weft_future_kit_init(&kit, &options);
+    weft_pair_t pair = weft_pair(kit.runtime);
+    int64_t deadline_ns = weft_deadline_after(kit.runtime, HOUR_NS);
+    weft_future_t* limited = limit(pair.future, deadline_ns);
+    // Two that wait for each other, until the deadline. The test fails for
+    // what they hold if they never end.
+    weft_pair_t circle = weft_pair(kit.runtime);
+    weft_future_t* back = limit(circle.future, deadline_ns);
+    weft_kit_assert_ok(weft_promise_forward(circle.promise, back));
+    weft_future_release(back);
+    weft_pair_release(&circle);
+    weft_kit_assert_ok(weft_runtime_stop(kit.runtime, WEFT_TIME_INFINITE));
+    assert_true(weft_future_is_done(limited));
+    weft_assert_fails(limited, WEFT_STATUS_CLOSED, "stopped");
+    assert_false(weft_future_is_done(pair.future));
+    weft_future_release(limited);
+    weft_pair_release(&pair);
+    weft_future_kit_deinit(&kit);
+  }
+}
+
 // --- Races ------------------------------------------------------------------
 
 typedef struct race {
@@ -206,6 +233,7 @@ int main(void) {
       WEFT_FUTURE_TEST(a_late_source_collects_nothing),
       cmocka_unit_test(
           in_a_simulation_the_deadline_comes_when_nothing_else_can),
+      cmocka_unit_test(what_is_limited_ends_when_the_runtime_stops),
       WEFT_FUTURE_TEST(deadline_outcome_and_cancel_may_meet),
       cmocka_unit_test(limiting_survives_every_failure_of_memory),
   };

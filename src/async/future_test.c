@@ -358,9 +358,11 @@ static void futures_outlive_their_runtime(void** state) {
   weft_pair_t broken = weft_pair(kit.runtime);
   weft_pair_t late = weft_pair(kit.runtime);
   weft_future_t* follower;
+  weft_future_t* limited;
+  weft_kit_assert_ok(weft_future_flatten(late.future, &follower));
   weft_kit_assert_ok(weft_future_with_deadline(
       late.future, weft_deadline_after(kit.runtime, INT64_C(1) << 50),
-      &follower));
+      &limited));
   weft_value_t text;
   weft_kit_assert_ok(
       weft_string_from_c(weft_runtime_allocator(kit.runtime), "still", &text));
@@ -375,12 +377,14 @@ static void futures_outlive_their_runtime(void** state) {
                          weft_future_wait(broken.future, WEFT_TIME_INFINITE));
   weft_promise_release(broken.promise);
   weft_assert_fails(broken.future, WEFT_STATUS_ABANDONED, "released");
+  weft_assert_fails(limited, WEFT_STATUS_CLOSED, "stopped");
   weft_pair_set(&late, weft_int64(6));
   weft_assert_int64(follower, 6);
   weft_future_release(kept.future);
   weft_future_release(broken.future);
   weft_future_release(late.future);
   weft_future_release(follower);
+  weft_future_release(limited);
   weft_kit_allocator_deinit(&kit.memory);
 }
 

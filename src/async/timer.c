@@ -14,7 +14,9 @@ enum {
   // In the heap; runs even after `close`.
   ARMED_INTERNAL = 2,
   // Taken out of the heap by a closed simulation, without being called.
-  DROPPED = 3
+  DROPPED = 3,
+  // In the heap of those that `close` calls back.
+  ARMED_BOUND = 4
 };
 
 static weft_timer_t* timer_of(weft_heap_node_t* node) {
@@ -29,6 +31,24 @@ static bool comes_before(const weft_heap_node_t* a, const weft_heap_node_t* b) {
   }
   // The sequence wraps; two timers are never half its range apart.
   return (int32_t)(x->sequence - y->sequence) < 0;
+}
+
+static weft_heap_t* heap_of(weft_timers_t* timers, const weft_timer_t* timer) {
+  return timer->state == ARMED_BOUND ? &timers->bound : &timers->heap;
+}
+
+static bool is_armed(const weft_timer_t* timer) {
+  return timer->state != IDLE && timer->state != DROPPED;
+}
+
+// The timer that is due first, or NULL.
+static weft_timer_t* first_locked(const weft_timers_t* timers) {
+  weft_heap_node_t* first = weft_heap_first(&timers->heap);
+  weft_heap_node_t* bound = weft_heap_first(&timers->bound);
+  if (first == NULL || (bound != NULL && comes_before(bound, first))) {
+    first = bound;
+  }
+  return timer_of(first);
 }
 
 // --- Running ----------------------------------------------------------------
@@ -49,7 +69,7 @@ static void arm_locked(weft_timers_t* timers, weft_timer_t* timer,
                        uint32_t state) {
   timer->state = state;
   timer->sequence = timers->sequence++;
-  weft_heap_insert(&timers->heap, &timer->node);
+  weft_heap_insert(heap_of(timers, timer), &timer->node);
 }
 
 // Calls a timer back that is due. The lock is held, but not during the call;
@@ -59,7 +79,7 @@ static void call_locked(weft_timers_t* timers, weft_timer_t* timer,
   weft_timer_fn_t callback = timer->callback;
   void* user = timer->user;
   int64_t due_ns = timer->deadline_ns;
-  weft_heap_remove(&timers->heap, &timer->node);
+  weft_heap_remove(heap_of(timers, timer), &timer->node);
   timer->state = IDLE;
   if (timer->period_ns > 0) {
     timer->deadline_ns =
@@ -90,7 +110,7 @@ static void serve(void* user) {
   weft_timers_t* timers = user;
   weft_mutex_lock(&timers->lock);
   while (!timers->is_closed) {
-    weft_timer_t* first = timer_of(weft_heap_first(&timers->heap));
+    weft_timer_t* first = first_locked(timers);
     int64_t deadline_ns =
         first != NULL ? first->deadline_ns : WEFT_TIME_INFINITE;
     int64_t now_ns = weft_sys_now_ns();
@@ -136,7 +156,7 @@ static weft_status_t start_locked(weft_timers_t* timers,
     return weft_status_make(WEFT_STATUS_CLOSED,
                             "the runtime stops: no timer can be started");
   }
-  if (timer->state == ARMED || timer->state == ARMED_INTERNAL) {
+  if (is_armed(timer)) {
     return weft_status_make(WEFT_STATUS_FAILED_PRECONDITION,
                             "the timer is started already: stop it first");
   }
@@ -148,6 +168,32 @@ static weft_status_t start_locked(weft_timers_t* timers,
   return weft_sys_thread_start(&timers->service, "weft-timer", serve, timers);
 }
 
+// What to do when, as the caller of a start has said.
+typedef struct order {
+  int64_t deadline_ns;
+  int64_t period_ns;
+  weft_timer_fn_t callback;
+  void* user;
+} order_t;
+
+static weft_status_t start(weft_timers_t* timers, weft_timer_t* timer,
+                           uint32_t state, const order_t* order) {
+  weft_mutex_lock(&timers->lock);
+  weft_status_t status = start_locked(timers, timer);
+  if (status == WEFT_OK) {
+    // No time before the clock's start, from which a period is counted on.
+    int64_t due_ns = order->deadline_ns > 0 ? order->deadline_ns : 0;
+    fill_locked(timers, timer, due_ns, order->callback, order->user);
+    timer->period_ns = order->period_ns;
+    arm_locked(timers, timer, state);
+    if (first_locked(timers) == timer && !timers->is_simulated) {
+      notify_locked(timers);
+    }
+  }
+  weft_mutex_unlock(&timers->lock);
+  return status;
+}
+
 weft_status_t weft_timer_start(weft_runtime_t* runtime, weft_timer_t* timer,
                                int64_t deadline_ns, int64_t period_ns,
                                weft_timer_fn_t callback, void* user) {
@@ -157,22 +203,15 @@ weft_status_t weft_timer_start(weft_runtime_t* runtime, weft_timer_t* timer,
                             "once, or a length of time",
                             (long long)period_ns);
   }
-  weft_timers_t* timers = &weft_async_of(runtime)->timers;
-  weft_mutex_lock(&timers->lock);
-  weft_status_t status = start_locked(timers, timer);
-  if (status == WEFT_OK) {
-    // No time before the clock's start, from which a period is counted on.
-    int64_t due_ns = deadline_ns > 0 ? deadline_ns : 0;
-    fill_locked(timers, timer, due_ns, callback, user);
-    timer->period_ns = period_ns;
-    arm_locked(timers, timer, ARMED);
-    if (weft_heap_first(&timers->heap) == &timer->node &&
-        !timers->is_simulated) {
-      notify_locked(timers);
-    }
-  }
-  weft_mutex_unlock(&timers->lock);
-  return status;
+  const order_t order = {deadline_ns, period_ns, callback, user};
+  return start(&weft_async_of(runtime)->timers, timer, ARMED, &order);
+}
+
+weft_status_t weft_timers_start_bound(weft_timers_t* timers,
+                                      weft_timer_t* timer, int64_t deadline_ns,
+                                      weft_timer_fn_t callback, void* user) {
+  const order_t order = {deadline_ns, 0, callback, user};
+  return start(timers, timer, ARMED_BOUND, &order);
 }
 
 void weft_timers_start_internal(weft_timers_t* timers, weft_timer_t* timer,
@@ -209,8 +248,8 @@ bool weft_timer_stop(weft_timer_t* timer) {
   weft_timers_t* timers = &weft_async_of(timer->runtime)->timers;
   weft_mutex_lock(&timers->lock);
   bool was_to_come = timer->state != IDLE;
-  if (timer->state == ARMED || timer->state == ARMED_INTERNAL) {
-    weft_heap_remove(&timers->heap, &timer->node);
+  if (is_armed(timer)) {
+    weft_heap_remove(heap_of(timers, timer), &timer->node);
   }
   timer->state = IDLE;
   await_call_locked(timers, timer);
@@ -223,8 +262,8 @@ bool weft_timer_stop(weft_timer_t* timer) {
 // The first timer that may run. One that may not any more is dropped.
 static weft_timer_t* first_live_locked(weft_timers_t* timers) {
   weft_timer_t* first;
-  while ((first = timer_of(weft_heap_first(&timers->heap))) != NULL &&
-         timers->is_closed && first->state == ARMED) {
+  while ((first = first_locked(timers)) != NULL && timers->is_closed &&
+         first->state == ARMED) {
     weft_heap_remove(&timers->heap, &first->node);
     first->state = DROPPED;
   }
@@ -258,6 +297,18 @@ void weft_timers_init(weft_timers_t* timers, weft_runtime_t* runtime,
   timers->is_simulated = is_simulated;
   weft_mutex_init(&timers->lock);
   weft_heap_init(&timers->heap, comes_before);
+  weft_heap_init(&timers->bound, comes_before);
+}
+
+// Calls back those that are bound to be called, before their time.
+static void end_bound(weft_timers_t* timers) {
+  int64_t now_ns = weft_runtime_now_ns(timers->runtime);
+  weft_timer_t* first;
+  weft_mutex_lock(&timers->lock);
+  while ((first = timer_of(weft_heap_first(&timers->bound))) != NULL) {
+    call_locked(timers, first, now_ns);
+  }
+  weft_mutex_unlock(&timers->lock);
 }
 
 weft_status_t weft_timers_close(weft_timers_t* timers, int64_t deadline_ns) {
@@ -282,6 +333,7 @@ weft_status_t weft_timers_close(weft_timers_t* timers, int64_t deadline_ns) {
                             "the callback of a timer has not returned");
   }
   weft_sys_thread_join(&timers->service);
+  end_bound(timers);
   return WEFT_OK;
 }
 

@@ -19,6 +19,8 @@ typedef struct weft_timers {
   // callbacks. Guards all below, and the private fields of all timers.
   weft_mutex_t lock;
   weft_heap_t heap;
+  // Those of `weft_timers_start_bound`.
+  weft_heap_t bound;
   // Given to each timer as it is started, so that those of one deadline run
   // in that order.
   uint32_t sequence;
@@ -40,9 +42,10 @@ void weft_timers_init(weft_timers_t* timers, weft_runtime_t* runtime,
                       bool is_simulated);
 
 // No callback begins after this; timers that have not run stay where they are
-// and can still be stopped. Those that a simulation's parked threads need go
-// on. Waits for the service thread. Errors: DEADLINE_EXCEEDED when a callback
-// does not return; call it again.
+// and can still be stopped. Those that are bound to run do so now, on this
+// thread; those that a simulation's parked threads need go on. Waits for the
+// service thread. Errors: DEADLINE_EXCEEDED when a callback does not return;
+// call it again.
 weft_status_t weft_timers_close(weft_timers_t* timers, int64_t deadline_ns);
 
 // True on the thread that calls back, while it does.
@@ -50,6 +53,12 @@ bool weft_timers_is_service(weft_timers_t* timers);
 
 // After `close`. Zeroed memory is fine.
 void weft_timers_deinit(weft_timers_t* timers);
+
+// Starts a timer that `close` calls back before its time: what waits for it
+// would never end otherwise. Errors: as `weft_timer_start`.
+weft_status_t weft_timers_start_bound(weft_timers_t* timers,
+                                      weft_timer_t* timer, int64_t deadline_ns,
+                                      weft_timer_fn_t callback, void* user);
 
 // Starts a timer that runs even after `close`; for parked threads of a
 // simulation. Cannot fail.
