@@ -18,6 +18,14 @@
 #include "sys/signal.h"
 
 #define NS_PER_SECOND 1000000000
+// How long `weft_futex_wait_two` sleeps at a time where it cannot sleep on two
+// words.
+#define SLICE_NS 1000000
+
+// What older headers lack.
+#ifndef SYS_futex_waitv
+#define SYS_futex_waitv 449
+#endif
 
 // --- Locks ------------------------------------------------------------------
 
@@ -43,13 +51,17 @@ void weft_mutex_unlock(weft_mutex_t* mutex) {
 
 // --- Futex ------------------------------------------------------------------
 
-bool weft_futex_wait(_Atomic uint32_t* word, uint32_t expected,
-                     int64_t deadline_ns) {
-  int64_t from_start_ns = deadline_ns > 0 ? deadline_ns : 0;
-  struct timespec deadline = {
+static struct timespec time_point(int64_t time_ns) {
+  int64_t from_start_ns = time_ns > 0 ? time_ns : 0;
+  return (struct timespec){
       .tv_sec = from_start_ns / NS_PER_SECOND,
       .tv_nsec = from_start_ns % NS_PER_SECOND,
   };
+}
+
+bool weft_futex_wait(_Atomic uint32_t* word, uint32_t expected,
+                     int64_t deadline_ns) {
+  struct timespec deadline = time_point(deadline_ns);
   const struct timespec* limit =
       deadline_ns == WEFT_TIME_INFINITE ? NULL : &deadline;
   // The form with a bit set is the one whose time is a point, not a length.
@@ -66,6 +78,88 @@ void weft_futex_wake(_Atomic uint32_t* word, uint32_t count) {
   // An error (EFAULT) means that the word is gone, and its sleepers with it.
   (void)syscall(SYS_futex, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, limit, NULL,
                 NULL, 0);
+}
+
+void weft_futex_wake_shared(_Atomic uint32_t* word, uint32_t count) {
+  uint32_t limit = count < INT_MAX ? count : INT_MAX;
+  // An error (EFAULT) means that the word is gone, and its sleepers with it.
+  (void)syscall(SYS_futex, word, FUTEX_WAKE, limit, NULL, NULL, 0);
+}
+
+// Two words for futex_waitv(2), as the kernel defines them: headers of before
+// Linux 5.16 do not.
+typedef struct waitv {
+  uint64_t expected;
+  uint64_t address;
+  uint32_t flags;
+  uint32_t reserved;
+} waitv_t;
+
+#define WAITV_SIZE_32 2
+
+// 0 or an error: ETIMEDOUT when the deadline passed, ENOSYS or EPERM when the
+// call is not to be had.
+static int wait_for_two(_Atomic uint32_t* own, uint32_t own_expected,
+                        _Atomic uint32_t* shared, uint32_t shared_expected,
+                        int64_t deadline_ns) {
+  const waitv_t words[2] = {
+      {.expected = own_expected,
+       .address = (uint64_t)(uintptr_t)own,
+       .flags = WAITV_SIZE_32 | FUTEX_PRIVATE_FLAG},
+      {.expected = shared_expected,
+       .address = (uint64_t)(uintptr_t)shared,
+       .flags = WAITV_SIZE_32},
+  };
+  struct timespec deadline = time_point(deadline_ns);
+  long result = syscall(SYS_futex_waitv, words, 2, 0,
+                        deadline_ns == WEFT_TIME_INFINITE ? NULL : &deadline,
+                        CLOCK_MONOTONIC);
+  return result >= 0 ? 0 : errno;
+}
+
+static bool is_missing(int error) {
+  // EPERM: seccomp filters that do not know the call answer so.
+  return error == ENOSYS || error == EPERM;
+}
+
+// Sleeps on the own word, and looks at the other now and then.
+static bool wait_in_slices(_Atomic uint32_t* own, uint32_t own_expected,
+                           _Atomic uint32_t* shared, uint32_t shared_expected,
+                           int64_t deadline_ns) {
+  // Acquire: whoever changes the words has written what they are for before.
+  while (atomic_load_explicit(own, memory_order_acquire) == own_expected &&
+         atomic_load_explicit(shared, memory_order_acquire) ==
+             shared_expected) {
+    int64_t slice_ns = weft_sys_now_ns() + SLICE_NS;
+    int64_t until_ns = slice_ns < deadline_ns ? slice_ns : deadline_ns;
+    if (weft_futex_wait(own, own_expected, until_ns)) {
+      return true;
+    }
+    if (until_ns == deadline_ns) {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool weft_futex_wait_two(_Atomic uint32_t* own, uint32_t own_expected,
+                         _Atomic uint32_t* shared, uint32_t shared_expected,
+                         int64_t deadline_ns) {
+  int error =
+      wait_for_two(own, own_expected, shared, shared_expected, deadline_ns);
+  if (is_missing(error)) {
+    return wait_in_slices(own, own_expected, shared, shared_expected,
+                          deadline_ns);
+  }
+  weft_assert(error == 0 || error == EAGAIN || error == EINTR ||
+              error == ETIMEDOUT);
+  return error != ETIMEDOUT;
+}
+
+bool weft_futex_has_wait_two(void) {
+  _Atomic uint32_t own = 1;
+  _Atomic uint32_t shared = 1;
+  return !is_missing(wait_for_two(&own, 0, &shared, 0, WEFT_TIME_NOW));
 }
 
 // --- Threads ----------------------------------------------------------------

@@ -38,6 +38,22 @@ bool weft_futex_wait(_Atomic uint32_t* word, uint32_t expected,
 // only its address is used.
 void weft_futex_wake(_Atomic uint32_t* word, uint32_t count);
 
+// Sleeps on two words: `own` of this process, which `weft_futex_wake` wakes,
+// and `shared` in memory that other processes map, too, which
+// `weft_futex_wake_shared` wakes. Sleeps while both have the values that are
+// expected, until one is woken or the deadline. False when the deadline
+// passed; true else, which includes waking for no reason: check both again.
+// Where the system has no futex_waitv (Linux before 5.16, or a filter that
+// forbids it), it sleeps on `own` alone and looks at `shared` every
+// millisecond.
+bool weft_futex_wait_two(_Atomic uint32_t* own, uint32_t own_expected,
+                         _Atomic uint32_t* shared, uint32_t shared_expected,
+                         int64_t deadline_ns);
+// As `weft_futex_wake`, for sleepers of any process.
+void weft_futex_wake_shared(_Atomic uint32_t* word, uint32_t count);
+// False where `weft_futex_wait_two` has to look every millisecond.
+bool weft_futex_has_wait_two(void);
+
 // --- Threads ----------------------------------------------------------------
 
 // Stays where it is from start to join.

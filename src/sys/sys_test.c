@@ -3,12 +3,19 @@
 #include "sys/sys.h"
 
 #include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/assert.h"
+#include "base/sanitizer.h"
 #include "kit/kit.h"
 
 // --- Locks ------------------------------------------------------------------
@@ -101,6 +108,140 @@ static void a_wake_reaches_all_sleepers(void** state) {
     assert_int_equal(atomic_load_explicit(&gate.passed, memory_order_relaxed),
                      3);
   }
+}
+
+// --- Futex: two words -------------------------------------------------------
+
+static void a_wait_for_two_returns_when_either_has_another_value(void** state) {
+  (void)state;
+  _Atomic uint32_t own = 1;
+  _Atomic uint32_t shared = 7;
+  assert_true(weft_futex_wait_two(&own, 0, &shared, 7, WEFT_TIME_INFINITE));
+  assert_true(weft_futex_wait_two(&own, 1, &shared, 6, WEFT_TIME_INFINITE));
+  assert_true(weft_futex_wait_two(&own, 0, &shared, 6, WEFT_TIME_INFINITE));
+}
+
+static void a_wait_for_two_ends_at_its_deadline(void** state) {
+  (void)state;
+  _Atomic uint32_t own = 0;
+  _Atomic uint32_t shared = 0;
+  assert_false(weft_futex_wait_two(&own, 0, &shared, 0, WEFT_TIME_NOW));
+  assert_false(weft_futex_wait_two(&own, 0, &shared, 0, INT64_MIN));
+  int64_t deadline_ns = weft_sys_now_ns() + 2000000;
+  // It may wake for no reason before.
+  while (weft_futex_wait_two(&own, 0, &shared, 0, deadline_ns)) {
+  }
+  assert_true(weft_sys_now_ns() >= deadline_ns);
+}
+
+static void* map_shared(void) {
+  void* page = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+                    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  assert_true(page != MAP_FAILED);
+  return page;
+}
+
+// Two words that a thread sleeps on, and which of them another changes.
+typedef struct two {
+  _Atomic uint32_t own;
+  _Atomic uint32_t* shared;
+  bool wakes_shared;
+} two_t;
+
+static void sleep_on_two(size_t index, void* user) {
+  two_t* two = user;
+  _Atomic uint32_t* changed = two->wakes_shared ? two->shared : &two->own;
+  if (index == 0) {
+    // Release: pairs with the acquire below.
+    atomic_store_explicit(changed, 1, memory_order_release);
+    if (two->wakes_shared) {
+      weft_futex_wake_shared(changed, 1);
+    } else {
+      weft_futex_wake(changed, 1);
+    }
+    return;
+  }
+  // Acquire: pairs with the release above.
+  while (atomic_load_explicit(changed, memory_order_acquire) == 0) {
+    weft_assert(
+        weft_futex_wait_two(&two->own, 0, two->shared, 0, WEFT_TIME_INFINITE));
+  }
+}
+
+static void a_wake_of_either_word_ends_a_wait_for_two(void** state) {
+  (void)state;
+  void* page = map_shared();
+  _Atomic uint32_t* shared = page;
+  for (int i = 0; i < 200; ++i) {
+    two_t two = {.shared = shared, .wakes_shared = i % 2 == 0};
+    // Relaxed: the threads start after it.
+    atomic_store_explicit(shared, 0, memory_order_relaxed);
+    weft_kit_run_threads(2, sleep_on_two, &two);
+  }
+  munmap(page, 4096);
+}
+
+static void another_process_can_wake_the_shared_word(void** state) {
+  (void)state;
+  void* page = map_shared();
+  _Atomic uint32_t* shared = page;
+  _Atomic uint32_t own = 0;
+  pid_t child = fork();
+  if (child == 0) {
+    // Release: pairs with the acquire of the parent.
+    atomic_store_explicit(shared, 1, memory_order_release);
+    weft_futex_wake_shared(shared, 1);
+    _exit(0);
+  }
+  assert_true(child > 0);
+  // Acquire: pairs with the release of the child.
+  while (atomic_load_explicit(shared, memory_order_acquire) == 0) {
+    assert_true(weft_futex_wait_two(&own, 0, shared, 0, WEFT_TIME_INFINITE));
+  }
+  assert_int_equal(child, waitpid(child, NULL, 0));
+  munmap(page, 4096);
+}
+
+// Installs a filter that answers futex_waitv with an error, for this process.
+static void forbid_waitv(void* user) {
+  uint32_t error = *(const uint32_t*)user;
+  struct sock_filter code[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 449, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  struct sock_fprog program = {.len = 4, .filter = code};
+  weft_assert(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+  weft_assert(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+  weft_assert(!weft_futex_has_wait_two());
+  _Atomic uint32_t own = 0;
+  _Atomic uint32_t shared = 0;
+  int64_t deadline_ns = weft_sys_now_ns() + 3000000;
+  while (weft_futex_wait_two(&own, 0, &shared, 0, deadline_ns)) {
+  }
+  weft_assert(weft_sys_now_ns() >= deadline_ns);
+  weft_assert(weft_futex_wait_two(&own, 0, &shared, 1, WEFT_TIME_INFINITE));
+  weft_assert(weft_futex_wait_two(&own, 1, &shared, 0, WEFT_TIME_INFINITE));
+  // Nobody wakes it for the shared word: it looks by itself.
+  two_t two = {.shared = &shared, .wakes_shared = true};
+  weft_kit_run_threads(2, sleep_on_two, &two);
+}
+
+static void without_futex_waitv_a_wait_looks_every_millisecond(void** state) {
+  (void)state;
+  if (WEFT_SANITIZER) {
+    // The filter stays, and a sanitizer does not expect threads after a fork.
+    skip();
+  }
+  for (uint32_t error = 1; error <= 38; error += 37) {
+    char output[1000];
+    weft_kit_ending_t ending =
+        weft_kit_run_child(forbid_waitv, &error, output, sizeof(output));
+    assert_int_equal(0, ending.exit_status);
+    assert_int_equal(0, ending.signal_number);
+  }
+  assert_true(weft_futex_has_wait_two());
 }
 
 // --- Threads ----------------------------------------------------------------
@@ -330,6 +471,11 @@ int main(void) {
       cmocka_unit_test(a_wait_ends_at_its_deadline),
       cmocka_unit_test(a_deadline_that_passed_is_no_wait),
       cmocka_unit_test(a_wake_reaches_all_sleepers),
+      cmocka_unit_test(a_wait_for_two_returns_when_either_has_another_value),
+      cmocka_unit_test(a_wait_for_two_ends_at_its_deadline),
+      cmocka_unit_test(a_wake_of_either_word_ends_a_wait_for_two),
+      cmocka_unit_test(another_process_can_wake_the_shared_word),
+      cmocka_unit_test(without_futex_waitv_a_wait_looks_every_millisecond),
       cmocka_unit_test(a_thread_runs_under_its_name),
       cmocka_unit_test(a_long_name_is_cut),
       cmocka_unit_test(a_thread_leaves_signals_to_the_program_but_faults),
