@@ -39,6 +39,7 @@ weft_status_t weft_async_create(weft_runtime_t* runtime, uint32_t worker_count,
   async->process = weft_sys_process_id();
   weft_mutex_init(&async->graph_lock);
   weft_timers_init(&async->timers, runtime, simulation_seed != NULL);
+  weft_progress_init(async);
   return create_executor(
       async, worker_count > 0 ? worker_count : weft_sys_core_count(),
       spare_thread_limit > 0 ? spare_thread_limit : SPARE_THREAD_LIMIT_DEFAULT,
@@ -48,9 +49,11 @@ weft_status_t weft_async_create(weft_runtime_t* runtime, uint32_t worker_count,
 weft_status_t weft_async_stop(weft_runtime_t* runtime, int64_t deadline_ns) {
   weft_async_t* async = weft_async_of(runtime);
   WEFT_RETURN_IF_ERROR(weft_timers_close(&async->timers, deadline_ns));
-  return async->simulation != NULL
-             ? weft_simulation_stop(async->simulation, deadline_ns)
-             : weft_pool_stop(async->pool, deadline_ns);
+  WEFT_RETURN_IF_ERROR(
+      async->simulation != NULL
+          ? weft_simulation_stop(async->simulation, deadline_ns)
+          : weft_pool_stop(async->pool, deadline_ns));
+  return weft_progress_end(async, deadline_ns);
 }
 
 void weft_async_destroy(weft_runtime_t* runtime) {
@@ -63,6 +66,7 @@ void weft_async_destroy(weft_runtime_t* runtime) {
   weft_assert(status == WEFT_OK);
   weft_pool_destroy(async->pool);
   weft_simulation_destroy(async->simulation);
+  weft_progress_deinit(async);
   weft_timers_deinit(&async->timers);
   weft_mutex_deinit(&async->graph_lock);
   runtime->slots[WEFT_SLOT_ASYNC] = NULL;

@@ -7,8 +7,10 @@
 
 #include "async/async.h"
 #include "async/pool.h"
+#include "async/progress.h"
 #include "async/simulation.h"
 #include "async/timer.h"
+#include "base/dlist.h"
 
 // `word` of a parker.
 typedef enum weft_parker_word {
@@ -26,6 +28,15 @@ struct weft_async {
   // See `weft_async_graph_lock`.
   weft_mutex_t graph_lock;
   weft_timers_t timers;
+  // Leaf. Guards `dozers`: threads that sleep in `weft_progress_doze`.
+  weft_mutex_t progress_lock;
+  weft_dlist_t dozers;
+  // Threads other than the pool's that are between `weft_progress_enter` and
+  // `leave`.
+  _Atomic uint32_t progress_users;
+  // --- Seldom written ---
+  // What looks for frames of other processes; NULL for a runtime alone.
+  alignas(64) _Atomic(weft_progress_t*) progress;
   // One of the two is there, and is the executor.
   weft_pool_t* pool;
   weft_simulation_t* simulation;
@@ -35,5 +46,60 @@ struct weft_async {
 static inline weft_async_t* weft_async_of(weft_runtime_t* runtime) {
   return (weft_async_t*)runtime->slots[WEFT_SLOT_ASYNC];
 }
+
+// --- progress.c: threads that look for frames of other processes ------------
+
+static inline weft_progress_t* weft_async_progress(const weft_async_t* async) {
+  // Acquire: pairs with the release in `weft_async_set_progress`.
+  return atomic_load_explicit(&async->progress, memory_order_acquire);
+}
+
+// For threads of the pool, and whoever has the turn in a simulation.
+static inline void weft_async_flush(const weft_async_t* async) {
+  weft_progress_t* progress = weft_async_progress(async);
+  if (__builtin_expect(progress != NULL, 0)) {
+    progress->vtable->flush(progress);
+  }
+}
+
+// For threads of the pool. Returns how many frames there were.
+static inline uint32_t weft_async_poll(const weft_async_t* async) {
+  weft_progress_t* progress = weft_async_progress(async);
+  return __builtin_expect(progress != NULL, 0)
+             ? progress->vtable->poll(progress)
+             : 0;
+}
+
+// For any thread: the progress, which stays until `leave`; NULL when there is
+// none, and nothing is to be left.
+weft_progress_t* weft_progress_enter(weft_async_t* async);
+void weft_progress_leave(weft_async_t* async);
+
+// How a sleep went.
+typedef struct weft_nap {
+  // The deadline has not passed.
+  bool in_time;
+  // It was a sleep on the bell, too; the place is given up again.
+  bool had_place;
+  // It was none: something has come.
+  bool has_come;
+} weft_nap_t;
+
+// Sleeps while `*word == expected`, and on the bell if the place is free.
+weft_nap_t weft_progress_sleep(weft_progress_t* progress,
+                               weft_sleeper_t sleeper, _Atomic uint32_t* word,
+                               uint32_t expected, int64_t deadline_ns);
+// The poll that has to follow if it had the place, or something has come.
+void weft_progress_poll_after(weft_progress_t* progress, weft_nap_t nap);
+
+// Sleeps while the parker is asleep, and polls when the bell is rung; false
+// when the deadline passed. It may return for no reason.
+bool weft_progress_doze(weft_parker_t* parker, int64_t deadline_ns);
+
+void weft_progress_init(weft_async_t* async);
+// Takes the progress away, and waits for those that are in it.
+// Errors: DEADLINE_EXCEEDED; call it again.
+weft_status_t weft_progress_end(weft_async_t* async, int64_t deadline_ns);
+void weft_progress_deinit(weft_async_t* async);
 
 #endif  // WEFT_ASYNC_ASYNC_INTERNAL_H_

@@ -18,52 +18,59 @@ static bool take(weft_parker_t* parker) {
              memory_order_relaxed);
 }
 
+// True when tasks wait at the worker that the thread carries, if it does.
+static bool has_tasks(const weft_thread_t* self) {
+  return self->worker != NULL &&
+         !weft_pool_queue_is_empty(&self->worker->queue);
+}
+
 // Spins if that may pay; `out_spun` tells whether it did. True when the wake-up
-// came. Whoever carries a worker with tasks that wait does not spin: they
-// would wait with it.
-static bool spin(weft_parker_t* parker, weft_pool_t* pool, int64_t start_ns,
-                 bool* out_spun) {
+// came. Whoever carries a worker with tasks that wait does not spin, or not
+// any more when a poll has brought some: they would wait with it.
+static bool spin(weft_parker_t* parker, weft_pool_t* pool,
+                 weft_progress_t* progress, int64_t start_ns, bool* out_spun) {
   const weft_thread_t* self = &weft_thread_self;
-  *out_spun = weft_spin_pays(&self->spin) &&
-              (self->worker == NULL ||
-               weft_pool_queue_is_empty(&self->worker->queue)) &&
+  *out_spun = weft_spin_pays(&self->spin) && !has_tasks(self) &&
               weft_pool_try_spin(pool);
   if (!*out_spun) {
     return false;
   }
   bool woken = false;
-  do {
+  bool goes_on = true;
+  while (!woken && goes_on) {
     for (int i = 0; i < WEFT_SPIN_PAUSES; i++) {
       weft_sys_pause();
     }
+    if (progress != NULL) {
+      progress->vtable->poll(progress);
+    }
     woken = take(parker);
-  } while (!woken && weft_sys_now_ns() - start_ns < WEFT_SPIN_NS);
+    goes_on = weft_sys_now_ns() - start_ns < WEFT_SPIN_NS &&
+              (progress == NULL || !has_tasks(self));
+  }
   weft_pool_end_spin(pool);
   return woken;
 }
 
 // Sleeps until woken; false when the deadline passed first.
 static bool sleep_until(weft_parker_t* parker, int64_t deadline_ns) {
-  uint32_t expected = WEFT_PARKER_EMPTY;
-  // Acquire on failure: pairs with the release in `weft_unpark`.
-  (void)atomic_compare_exchange_strong_explicit(
-      &parker->word, &expected, WEFT_PARKER_ASLEEP, memory_order_acquire,
-      memory_order_acquire);
-  // Each wake-up is taken by an exchange, so that one which comes right after
-  // another is either taken with it or found by the next wait.
-  while (!take(parker)) {
-    if (weft_futex_wait(&parker->word, WEFT_PARKER_ASLEEP, deadline_ns)) {
-      continue;
+  bool in_time = true;
+  while (in_time) {
+    uint32_t expected = WEFT_PARKER_EMPTY;
+    // Acquire on failure: pairs with the release in `weft_unpark`.
+    (void)atomic_compare_exchange_strong_explicit(
+        &parker->word, &expected, WEFT_PARKER_ASLEEP, memory_order_acquire,
+        memory_order_acquire);
+    if (take(parker)) {
+      return true;
     }
-    expected = WEFT_PARKER_ASLEEP;
-    // Acquire on failure: as above; the wake-up came at the last moment.
-    if (atomic_compare_exchange_strong_explicit(
-            &parker->word, &expected, WEFT_PARKER_EMPTY, memory_order_acquire,
-            memory_order_acquire)) {
-      return false;
-    }
+    in_time = weft_progress_doze(parker, deadline_ns);
   }
-  return true;
+  // Acquire: as above; the wake-up may have come at the last moment. It is
+  // taken by an exchange, so that one which comes right after another is
+  // either taken with it or found by the next wait.
+  return atomic_exchange_explicit(&parker->word, WEFT_PARKER_EMPTY,
+                                  memory_order_acquire) == WEFT_PARKER_WOKEN;
 }
 
 // Gives up the worker, if the thread carries one, sleeps, and takes one again.
@@ -101,6 +108,30 @@ static weft_status_t sleep_recorded(weft_parker_t* parker, int64_t deadline_ns,
   return status;
 }
 
+// What comes before the sleep: others see what this thread has written to
+// them, and it looks for its wake-up. `out_spun` tells whether it spun. True
+// when the wake-up came.
+static bool look_first(weft_parker_t* parker, weft_async_t* async,
+                       int64_t start_ns, bool* out_spun) {
+  const weft_pool_thread_t* thread = weft_thread_self.pool_thread;
+  if (thread != NULL && thread->pool != async->pool) {
+    // The work of another runtime waits here.
+    weft_async_flush(weft_async_of(thread->pool->runtime));
+  }
+  *out_spun = false;
+  weft_progress_t* progress = weft_progress_enter(async);
+  bool woken = false;
+  if (progress != NULL) {
+    progress->vtable->flush(progress);
+    woken = progress->vtable->poll(progress) > 0 && take(parker);
+  }
+  woken = woken || spin(parker, async->pool, progress, start_ns, out_spun);
+  if (progress != NULL) {
+    weft_progress_leave(async);
+  }
+  return woken;
+}
+
 weft_status_t weft_park(weft_parker_t* parker, int64_t deadline_ns) {
   if (take(parker)) {
     return WEFT_OK;
@@ -116,7 +147,7 @@ weft_status_t weft_park(weft_parker_t* parker, int64_t deadline_ns) {
                             "the deadline passed before the wait");
   }
   bool spun;
-  if (spin(parker, async->pool, start_ns, &spun)) {
+  if (look_first(parker, async, start_ns, &spun)) {
     weft_spin_learn(&weft_thread_self.spin, false, 0);
     return WEFT_OK;
   }

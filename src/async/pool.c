@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "async/async_internal.h"
 #include "base/assert.h"
 #include "base/memory.h"
 #include "base/writer.h"
@@ -154,6 +155,7 @@ static void plan_look(weft_worker_t* worker) {
 static weft_task_t* look(weft_worker_t* worker) {
   enum { INJECTED, RING, STACK, SOURCES };
   plan_look(worker);
+  weft_async_poll(weft_async_of(worker->pool->runtime));
   weft_task_t* task = NULL;
   for (int i = 0; i < SOURCES && task == NULL; i++) {
     worker->look_source = (worker->look_source + 1) % SOURCES;
@@ -213,6 +215,16 @@ static weft_task_t* find(weft_worker_t* worker) {
   return task != NULL ? task : steal(worker);
 }
 
+// The same, and looks for frames of other processes if there is none.
+static weft_task_t* find_or_poll(weft_worker_t* worker) {
+  weft_task_t* task = find(worker);
+  if (task == NULL &&
+      weft_async_poll(weft_async_of(worker->pool->runtime)) > 0) {
+    task = find(worker);
+  }
+  return task;
+}
+
 // Takes from `next` of another worker if its present task ran at the last look
 // already; NULL when there is none.
 static weft_task_t* steal_next(weft_worker_t* worker) {
@@ -258,7 +270,7 @@ static weft_task_t* spin(weft_pool_thread_t* thread, weft_worker_t* worker) {
     for (int i = 0; i < WEFT_SPIN_PAUSES; i++) {
       weft_sys_pause();
     }
-    task = find(worker);
+    task = find_or_poll(worker);
     if (task == NULL && spun_ns >= next_look_ns) {
       task = steal_next(worker);
       next_look_ns += WEFT_POOL_NEXT_NS;
@@ -275,7 +287,7 @@ static weft_task_t* spin(weft_pool_thread_t* thread, weft_worker_t* worker) {
 
 // Looks everywhere for a task. NULL when the thread should sleep.
 static weft_task_t* search(weft_pool_thread_t* thread, weft_worker_t* worker) {
-  weft_task_t* task = find(worker);
+  weft_task_t* task = find_or_poll(worker);
   if (task == NULL) {
     task = spin(thread, worker);
   }
@@ -296,6 +308,7 @@ static weft_task_t* search(weft_pool_thread_t* thread, weft_worker_t* worker) {
 static void thread_main(void* user) {
   weft_pool_thread_t* thread = user;
   weft_pool_t* pool = thread->pool;
+  const weft_async_t* async = weft_async_of(pool->runtime);
   weft_thread_self.pool_thread = thread;
   weft_worker_t* worker = NULL;
   while ((worker = weft_pool_idle(thread, worker)) != NULL) {
@@ -303,6 +316,7 @@ static void thread_main(void* user) {
     while (task != NULL) {
       worker->current = task;
       task->run(task);
+      weft_async_flush(async);
       // The task may have waited, and so lost the worker.
       worker = weft_thread_self.worker;
       if (worker == NULL) {

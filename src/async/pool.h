@@ -25,6 +25,11 @@
 //   on the hot path, which read `idle_count` and `searching` without a locked
 //   operation, may leave out.
 //
+// - What comes from other processes (progress.h) workers look for between
+//   tasks and before they sleep. One idle thread sleeps on the bell, too: when
+//   it is rung, that thread itself takes an idle worker, and polls with it, so
+//   that it runs the tasks that this posts.
+//
 // Threads are never too few: a thread that waits in a task first makes sure
 // that as many threads as workers are left, and starts one if not.
 
@@ -129,6 +134,8 @@ struct weft_pool {
   weft_worker_t* idle_workers;
   weft_pool_thread_t* idle_threads;
   weft_pool_thread_t* watcher;
+  // The idle thread that sleeps on the bell, too, or is about to.
+  weft_pool_thread_t* bell_thread;
   weft_pool_thread_t* threads;
   // Threads that run, or are being started; and the last one's number.
   uint32_t thread_count;
@@ -176,6 +183,8 @@ void weft_pool_wake(weft_pool_t* pool);
 weft_pool_thread_t* weft_pool_wake_locked(weft_pool_t* pool);
 // Ends the sleep of a thread; outside the lock. NULL is fine.
 void weft_pool_notify(weft_pool_thread_t* thread);
+// Makes some thread that sleeps look again how to sleep.
+void weft_pool_nudge(weft_pool_t* pool);
 // Makes an idle thread watch.
 void weft_pool_watch(weft_pool_t* pool);
 // Lets all threads end if the pool is to stop and nothing is left to do.

@@ -3,6 +3,7 @@
 // Who sleeps, and who is woken. Everything here happens under the pool's
 // lock, and only when a thread has nothing to do, waits, or is woken.
 
+#include "async/async_internal.h"
 #include "async/pool.h"
 #include "base/assert.h"
 #include "trace/trace.h"
@@ -72,11 +73,17 @@ static void set_watcher_locked(weft_pool_t* pool, weft_pool_thread_t* thread) {
   update_unwatched_locked(pool);
 }
 
-// A thread that sleeps: the watcher only when no other does.
+// A thread that sleeps: the one at the bell only when no other does, and the
+// watcher last.
 static weft_pool_thread_t* take_idle_thread_locked(weft_pool_t* pool) {
-  weft_pool_thread_t* thread = pool->idle_threads;
+  weft_pool_thread_t** link = &pool->idle_threads;
+  if (*link != NULL && *link == pool->bell_thread &&
+      (*link)->next_idle != NULL) {
+    link = &(*link)->next_idle;
+  }
+  weft_pool_thread_t* thread = *link;
   if (thread != NULL) {
-    pool->idle_threads = thread->next_idle;
+    *link = thread->next_idle;
     thread->next_idle = NULL;
   } else if (pool->watcher != NULL) {
     thread = pool->watcher;
@@ -95,6 +102,22 @@ static void put_idle_thread_locked(weft_pool_thread_t* thread) {
   }
   thread->next_idle = pool->idle_threads;
   pool->idle_threads = thread;
+}
+
+// The calling thread will not sleep any more.
+static void remove_idle_thread_locked(weft_pool_thread_t* thread) {
+  weft_pool_t* pool = thread->pool;
+  if (pool->watcher == thread) {
+    set_watcher_locked(pool, NULL);
+    return;
+  }
+  weft_pool_thread_t** link = &pool->idle_threads;
+  while (*link != thread) {
+    weft_assert(*link != NULL);
+    link = &(*link)->next_idle;
+  }
+  *link = thread->next_idle;
+  thread->next_idle = NULL;
 }
 
 // --- Searching --------------------------------------------------------------
@@ -165,6 +188,16 @@ void weft_pool_wake(weft_pool_t* pool) {
   }
   weft_mutex_lock(&pool->lock);
   weft_pool_thread_t* thread = weft_pool_wake_locked(pool);
+  weft_mutex_unlock(&pool->lock);
+  weft_pool_notify(thread);
+}
+
+void weft_pool_nudge(weft_pool_t* pool) {
+  weft_mutex_lock(&pool->lock);
+  weft_pool_thread_t* thread = pool->bell_thread;
+  if (thread == NULL) {
+    thread = pool->idle_threads != NULL ? pool->idle_threads : pool->watcher;
+  }
   weft_mutex_unlock(&pool->lock);
   weft_pool_notify(thread);
 }
@@ -246,24 +279,102 @@ static weft_worker_t* claim_locked(weft_pool_t* pool, bool has_work) {
   return take_idle_worker_locked(pool);
 }
 
-// Sleeps until the thread is given a worker, finds one as the watcher, or is
-// to end. The lock is held on entry and on return.
+// One sleep, outside of the lock. `progress` is NULL when the bell takes no
+// part in it.
+static weft_nap_t sleep_once(weft_pool_thread_t* thread,
+                             weft_progress_t* progress, int64_t deadline_ns) {
+  if (progress == NULL) {
+    return (weft_nap_t){
+        .in_time = weft_futex_wait(&thread->word, 0, deadline_ns),
+    };
+  }
+  return weft_progress_sleep(progress, WEFT_SLEEPER_IDLE, &thread->word, 0,
+                             deadline_ns);
+}
+
+// The progress if the thread is the one to sleep on the bell; else NULL.
+static weft_progress_t* go_to_bell_locked(weft_pool_thread_t* thread) {
+  weft_pool_t* pool = thread->pool;
+  if (pool->bell_thread != NULL) {
+    return NULL;
+  }
+  weft_progress_t* progress = weft_async_progress(weft_async_of(pool->runtime));
+  pool->bell_thread = progress != NULL ? thread : NULL;
+  return progress;
+}
+
+// True when the thread was woken by the bell, or for no reason.
+static bool was_rung(weft_pool_thread_t* thread, weft_nap_t nap) {
+  // Relaxed: what the thread was given stands under the lock.
+  return nap.has_come ||
+         (nap.had_place && nap.in_time &&
+          atomic_load_explicit(&thread->word, memory_order_relaxed) == 0);
+}
+
+// The thread takes an idle worker, if it was not given one, so that it runs by
+// itself what the poll that follows finds. It searches from before the poll,
+// which then wakes nobody else.
+static void answer_bell_locked(weft_pool_thread_t* thread) {
+  weft_pool_t* pool = thread->pool;
+  if (thread->given != NULL || pool->idle_workers == NULL) {
+    return;
+  }
+  remove_idle_thread_locked(thread);
+  thread->given = take_idle_worker_locked(pool);
+  // Sequentially consistent: see `weft_pool_inject`.
+  thread->is_searching =
+      atomic_exchange_explicit(&pool->searching, 1, memory_order_seq_cst) == 0;
+}
+
+// Polls after a sleep, as the worker that the thread was given, if any. The
+// lock is held on entry and on return, but not meanwhile.
+static void poll_locked(weft_pool_thread_t* thread, weft_progress_t* progress,
+                        weft_nap_t nap) {
+  weft_pool_t* pool = thread->pool;
+  weft_thread_self.worker = thread->given;
+  weft_mutex_unlock(&pool->lock);
+  weft_progress_poll_after(progress, nap);
+  weft_mutex_lock(&pool->lock);
+}
+
+// Sleeps once. Afterwards `given` may be set. False when the deadline passed.
+// The lock is held on entry and on return, but not meanwhile.
+static bool sleep_once_locked(weft_pool_thread_t* thread, int64_t deadline_ns) {
+  weft_pool_t* pool = thread->pool;
+  // Relaxed: `notify` comes after the change under the lock that it is for,
+  // so a 1 that is lost here was for what has just been looked at.
+  atomic_store_explicit(&thread->word, 0, memory_order_relaxed);
+  weft_progress_t* progress = go_to_bell_locked(thread);
+  weft_mutex_unlock(&pool->lock);
+  weft_nap_t nap = sleep_once(thread, progress, deadline_ns);
+  bool is_rung = was_rung(thread, nap);
+  weft_mutex_lock(&pool->lock);
+  if (progress != NULL) {
+    pool->bell_thread = NULL;
+  }
+  if (is_rung) {
+    answer_bell_locked(thread);
+  }
+  if (nap.had_place || nap.has_come) {
+    poll_locked(thread, progress, nap);
+  }
+  return nap.in_time;
+}
+
+// Sleeps until the thread is given a worker, finds one as the watcher, takes
+// one when the bell is rung, or is to end. The lock is held on entry and on
+// return.
 static weft_worker_t* sleep_locked(weft_pool_thread_t* thread) {
   weft_pool_t* pool = thread->pool;
   weft_worker_t* worker = NULL;
   while (worker == NULL && !pool->is_finished) {
-    // Relaxed: `notify` comes after the change under the lock that it is for,
-    // so a 1 that is lost here was for what has just been looked at.
-    atomic_store_explicit(&thread->word, 0, memory_order_relaxed);
     bool is_watching = pool->watcher == thread;
     int64_t deadline_ns =
         is_watching ? weft_sys_now_ns() + thread->watch_ns : WEFT_TIME_INFINITE;
-    weft_mutex_unlock(&pool->lock);
-    bool woken = weft_futex_wait(&thread->word, 0, deadline_ns);
-    weft_mutex_lock(&pool->lock);
+    bool in_time = sleep_once_locked(thread, deadline_ns);
     worker = thread->given;
     thread->given = NULL;
-    if (worker == NULL && !woken && is_watching && pool->watcher == thread) {
+    if (worker == NULL && !in_time && is_watching && pool->watcher == thread) {
       worker = watch_locked(thread);
     }
   }

@@ -9,6 +9,11 @@
 //   worker:  task ... flush, task ... flush, poll | spin: poll | arm -> sleep
 //   waiter:  flush | spin: poll | arm -> sleep on its own word and on the bell
 //
+// Whoever leaves a place does not call another thread to take it: while some
+// wait without the place, and all workers run long tasks, nobody may be at the
+// bell. Whoever sends must find another sleeper then, one of last resort.
+// Threads that are not the pool's flush only before they wait.
+//
 // Thread: every slot is called from any thread of the process, with no lock
 // held.
 
@@ -58,9 +63,10 @@ struct weft_progress {
   const weft_progress_vtable_t* vtable;
 };
 
-// Sets what the threads of the runtime call; NULL: nothing any more. A call
-// that began before may still run when this returns; none begins after
-// `weft_async_stop` has returned. Thread: any.
+// Sets what the threads of the runtime call; NULL: nothing any more. Calls
+// with what was set before may still run, and a sleeper give up its place and
+// poll, until `weft_async_stop` has returned; none runs after that. So it
+// stays whole until then. Thread: any; not after the stop.
 void weft_async_set_progress(weft_runtime_t* runtime,
                              weft_progress_t* progress);
 
