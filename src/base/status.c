@@ -45,12 +45,12 @@ typedef struct payload {
   char message[];
 } payload_t;
 
-// What goes into a payload; NULL for strings that there are not.
+// What goes into a payload, but for the characters of the message.
 typedef struct contents {
   size_t message_length;
-  const char* file;
-  const char* actor;
-  const char* endpoint;
+  weft_status_text_t file;
+  weft_status_text_t actor;
+  weft_status_text_t endpoint;
 } contents_t;
 
 _Thread_local const weft_origin_t* weft_origin_current;
@@ -70,18 +70,22 @@ static weft_status_t status_of(weft_status_code_t code, payload_t* payload) {
   return (weft_status_t)((uintptr_t)payload | (uintptr_t)code);
 }
 
-static bool add_string(size_t* size_bytes, const char* string) {
-  return string == NULL ||
-         weft_checked_add(*size_bytes, strlen(string) + 1, size_bytes);
+static weft_status_text_t text_of(const char* string) {
+  return (weft_status_text_t){string, string != NULL ? strlen(string) : 0};
+}
+
+static bool add_text(size_t* size_bytes, weft_status_text_t text) {
+  return text.data == NULL ||
+         weft_checked_add(*size_bytes, text.length + 1, size_bytes);
 }
 
 static payload_t* payload_allocate(const contents_t* contents) {
   size_t size_bytes = sizeof(payload_t);
   bool fits =
       weft_checked_add(size_bytes, contents->message_length + 1, &size_bytes) &&
-      add_string(&size_bytes, contents->file) &&
-      add_string(&size_bytes, contents->actor) &&
-      add_string(&size_bytes, contents->endpoint);
+      add_text(&size_bytes, contents->file) &&
+      add_text(&size_bytes, contents->actor) &&
+      add_text(&size_bytes, contents->endpoint);
   // Relaxed: see the variable.
   if (!fits || atomic_load_explicit(&allocations_fail, memory_order_relaxed)) {
     return NULL;
@@ -96,15 +100,15 @@ static payload_t* payload_allocate(const contents_t* contents) {
   return payload;
 }
 
-// Copies a string to `*cursor` and moves that behind it.
-static const char* place_string(char** cursor, const char* string) {
-  if (string == NULL) {
+// Copies a text to `*cursor`, ends it, and moves the cursor behind it.
+static const char* place_text(char** cursor, weft_status_text_t text) {
+  if (text.data == NULL) {
     return NULL;
   }
   char* place = *cursor;
-  size_t size_bytes = strlen(string) + 1;
-  memcpy(place, string, size_bytes);
-  *cursor += size_bytes;
+  memcpy(place, text.data, text.length);
+  place[text.length] = '\0';
+  *cursor += text.length + 1;
   return place;
 }
 
@@ -113,9 +117,9 @@ static payload_t* payload_create(const contents_t* contents) {
   payload_t* payload = payload_allocate(contents);
   if (payload != NULL) {
     char* cursor = payload->message + contents->message_length + 1;
-    payload->file = place_string(&cursor, contents->file);
-    payload->actor = place_string(&cursor, contents->actor);
-    payload->endpoint = place_string(&cursor, contents->endpoint);
+    payload->file = place_text(&cursor, contents->file);
+    payload->actor = place_text(&cursor, contents->actor);
+    payload->endpoint = place_text(&cursor, contents->endpoint);
   }
   return payload;
 }
@@ -161,9 +165,9 @@ static weft_status_t create(weft_status_code_t code, weft_status_t cause,
     weft_origin_current->describe(weft_origin_current, &text);
   }
   contents_t contents = {
-      .file = place->file,
-      .actor = text.actor[0] != '\0' ? text.actor : NULL,
-      .endpoint = text.endpoint,
+      .file = text_of(place->file),
+      .actor = text_of(text.actor[0] != '\0' ? text.actor : NULL),
+      .endpoint = text_of(text.endpoint),
   };
   payload_t* payload = payload_format(&contents, format, arguments);
   if (payload == NULL) {
@@ -196,6 +200,36 @@ weft_status_t weft_status_create_caused(weft_status_code_t code,
   weft_status_t status = create(code, cause, &place, format, &arguments);
   va_end(arguments);
   return status;
+}
+
+// True for a status that says no more than its code does.
+static bool is_code_alone(const weft_status_parts_t* parts) {
+  return parts->message.length == 0 && parts->file.data == NULL &&
+         parts->line == 0 && parts->rank == -1 && parts->actor.data == NULL &&
+         parts->endpoint.data == NULL && parts->cause == WEFT_OK;
+}
+
+weft_status_t weft_status_restore(const weft_status_parts_t* parts) {
+  contents_t contents = {
+      .message_length = parts->message.length,
+      .file = parts->file,
+      .actor = parts->actor,
+      .endpoint = parts->endpoint,
+  };
+  payload_t* payload = is_code_alone(parts) ? NULL : payload_create(&contents);
+  if (payload == NULL) {
+    weft_status_release(parts->cause);
+    return status_of(code_of_error(parts->code), NULL);
+  }
+  if (parts->message.length > 0) {
+    memcpy(payload->message, parts->message.data, parts->message.length);
+  }
+  payload->message[parts->message.length] = '\0';
+  atomic_init(&payload->references, 1);
+  payload->rank = parts->rank;
+  payload->line = parts->line;
+  payload->cause = parts->cause;
+  return status_of(code_of_error(parts->code), payload);
 }
 
 weft_status_t weft_status_from_code(weft_status_code_t code) {

@@ -261,6 +261,48 @@ static void without_memory_the_code_is_kept(void** state) {
   weft_status_release(caused);
 }
 
+static void a_status_is_made_again_from_its_parts(void** state) {
+  (void)state;
+  weft_status_t cause = weft_status_make(WEFT_STATUS_CLOSED, "cause");
+  // No text ends with a NUL.
+  weft_status_parts_t parts = {
+      .code = WEFT_STATUS_NOT_FOUND,
+      .message = {"no actor|", 8},
+      .file = {"a.c|", 3},
+      .line = 12,
+      .rank = 3,
+      .actor = {"counter#1|", 9},
+      .endpoint = {"add|", 3},
+      .cause = cause,
+  };
+  weft_status_t status = weft_status_restore(&parts);
+  weft_status_origin_t origin = weft_status_origin(status);
+  assert_int_equal(weft_status_code(status), WEFT_STATUS_NOT_FOUND);
+  assert_string_equal(weft_status_message(status), "no actor");
+  assert_string_equal(origin.file, "a.c");
+  assert_int_equal(origin.line, 12);
+  assert_int_equal(origin.rank, 3);
+  assert_string_equal(origin.actor, "counter#1");
+  assert_string_equal(origin.endpoint, "add");
+  assert_true(weft_status_cause(status) == cause);
+  weft_status_release(status);
+}
+
+static void parts_that_say_only_the_code_are_a_code_alone(void** state) {
+  (void)state;
+  weft_status_parts_t parts = {.code = WEFT_STATUS_CLOSED, .rank = -1};
+  assert_true(weft_status_restore(&parts) ==
+              weft_status_from_code(WEFT_STATUS_CLOSED));
+  parts.cause = weft_status_from_code(WEFT_STATUS_FAILED);
+  weft_status_t caused = weft_status_restore(&parts);
+  assert_true(weft_status_cause(caused) == parts.cause);
+  weft_status_fail_allocations(true);
+  parts.cause = caused;
+  assert_true(weft_status_restore(&parts) ==
+              weft_status_from_code(WEFT_STATUS_CLOSED));
+  weft_status_fail_allocations(false);
+}
+
 static void hold_and_drop(size_t index, void* user) {
   (void)index;
   for (int i = 0; i < 10000; ++i) {
@@ -327,6 +369,8 @@ int main(void) {
       cmocka_unit_test(a_very_long_chain_is_printed_in_part_and_released),
       cmocka_unit_test(the_longest_chain_that_is_printed_whole),
       cmocka_unit_test(without_memory_the_code_is_kept),
+      cmocka_unit_test(a_status_is_made_again_from_its_parts),
+      cmocka_unit_test(parts_that_say_only_the_code_are_a_code_alone),
       cmocka_unit_test(many_threads_share_one_status),
       cmocka_unit_test(return_if_error_returns_errors_only),
       cmocka_unit_test(a_status_is_one_word),
