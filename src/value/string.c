@@ -52,14 +52,21 @@ weft_status_t weft_string_create(const weft_allocator_t* allocator,
     return weft_status_make(WEFT_STATUS_INVALID_ARGUMENT,
                             "a string of %zu bytes has no data", length_bytes);
   }
-  size_t valid = weft_utf8_prefix((const uint8_t*)data, length_bytes);
+  weft_value_t string = weft_none();
+  WEFT_RETURN_IF_ERROR(
+      text_create(allocator, &string_vtable, data, length_bytes, &string));
+  // The copy is checked: `data` may be memory that another process writes to.
+  const char* copy = weft_value_string(string)->data;
+  size_t valid = weft_utf8_prefix((const uint8_t*)copy, length_bytes);
   if (valid < length_bytes) {
+    weft_value_release(string);
     return weft_status_make(WEFT_STATUS_INVALID_ARGUMENT,
                             "byte %zu of %zu begins no UTF-8 character; pass "
                             "what is no text as bytes",
                             valid, length_bytes);
   }
-  return text_create(allocator, &string_vtable, data, length_bytes, out_string);
+  *out_string = string;
+  return WEFT_OK;
 }
 
 weft_status_t weft_string_from_c(const weft_allocator_t* allocator,
