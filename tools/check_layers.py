@@ -4,7 +4,8 @@
 
 - A folder of src/ uses only itself and those above it in LAYERS.
 - The operating system is behind src/sys: elsewhere the library includes only
-  headers of the C standard. Tests (x_test.c, x_kit.h) are free.
+  headers of the C standard, and those that FOREIGN names. Tests (x_test.c,
+  x_kit.h) are free.
 - A public header includes only public headers and C headers that C++ has too.
 - The command, examples and benchmarks use what a user of weft can use, but
   for the benchmarks of parts, which INSIDE names.
@@ -20,6 +21,8 @@ LAYERS = ("base sys trace async value wire memory link peer channel actor "
 STANDARD = set("assert.h ctype.h float.h inttypes.h limits.h math.h "
                "stdalign.h stdarg.h stdatomic.h stdbool.h stddef.h stdint.h "
                "stdio.h stdlib.h stdnoreturn.h string.h".split())
+# Layer, and how the names of foreign headers begin that it may include.
+FOREIGN = {"wire": "msgpack/"}
 PUBLIC_STANDARD = set("limits.h stdarg.h stdbool.h stddef.h stdint.h".split())
 INSIDE = {"bench/mailbox.c"}
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.M)
@@ -54,6 +57,8 @@ def fault_source(path, name, kind, target):
         return f"src/{layer} is not in the list of layers (check_layers.py)"
     if kind == "<":
         if layer == "sys" or is_test(path) or name in STANDARD:
+            return None
+        if layer in FOREIGN and name.startswith(FOREIGN[layer]):
             return None
         return f"<{name}> belongs behind src/sys"
     if target is None:

@@ -11,8 +11,8 @@ set -eu
 # taken for granted.
 packages='
   binutils clang clang-format clang-tidy codespell g++ gcc libc6-dev
-  libclang-rt-14-dev libcmocka-dev libjansson-dev libopenblas-dev meson
-  ninja-build pkg-config python3 shellcheck
+  libclang-rt-14-dev libcmocka-dev libjansson-dev libmsgpack-dev
+  libopenblas-dev meson ninja-build pkg-config python3 shellcheck
   util-linux zlib1g-dev
 '
 

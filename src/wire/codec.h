@@ -10,15 +10,18 @@
 //
 // Reading trusts nothing: sizes, counts, depth and numbers are checked against
 // what is there and against limits before anything is allocated for them, and
-// each attachment must be used exactly once.
+// each attachment must be used exactly once. The body is looked at more than
+// once, so it must not be memory that a peer can write to; attachments may be.
 
 #ifndef WEFT_WIRE_CODEC_H_
 #define WEFT_WIRE_CODEC_H_
 
 #include "weft/tensor.h"
 #include "wire/frame.h"
+#include "wire/reader.h"
 
-// Attachments of a message, at most.
+// Attachments of a body, at most. Half of them may be strings and bytes; those
+// that find none left stay in the body.
 #define WEFT_WIRE_ATTACHMENT_LIMIT 64
 // Strings and bytes longer than this go beside the body. Units: bytes.
 #define WEFT_WIRE_INLINE_LIMIT 4096
@@ -26,7 +29,8 @@
 #define WEFT_WIRE_BODY_LIMIT (UINT32_C(64) << 20)
 // Values in one body, all of them counted.
 #define WEFT_WIRE_VALUE_LIMIT (UINT32_C(1) << 20)
-// The causes of a status that are carried, and the bytes of each text.
+// The causes of a status that are carried, and the bytes of each text. Of a
+// longer chain the first ones and the root are carried, and a note between.
 #define WEFT_WIRE_CAUSE_LIMIT 32
 #define WEFT_WIRE_TEXT_LIMIT 4096
 
@@ -82,6 +86,8 @@ typedef struct weft_encoder_vtable {
 
 // Bytes that go beside the body, lent by the value that they are part of.
 typedef struct weft_encoder_bytes {
+  // Of a tensor: the first byte of the smallest range of its storage that has
+  // all elements; never empty.
   const void* data;
   size_t size_bytes;
   // Of a tensor; NULL for strings and bytes.
@@ -97,6 +103,8 @@ struct weft_encoder {
   uint8_t* data;
   size_t size_bytes;
   size_t capacity_bytes;
+  // Values that may still be appended.
+  uint32_t budget;
   // What goes beside it, in order of its numbers.
   uint32_t attachment_count;
   weft_encoder_bytes_t attachments[WEFT_WIRE_ATTACHMENT_LIMIT];
@@ -109,7 +117,9 @@ void weft_encoder_init(weft_encoder_t* encoder,
 void weft_encoder_deinit(weft_encoder_t* encoder);
 
 // Appends a value. A tensor must be on the cpu, and is written as the smallest
-// range of its storage that has all its elements, with its strides.
+// range of its storage that has all its elements, with its strides. One
+// without elements needs no attachment. The value is lent as long as the
+// attachments are used. After an error the encoder is as it was before.
 // Errors: UNIMPLEMENTED for what cannot be sent (opaque objects, tensors of
 // devices), OUT_OF_RANGE beyond a limit, RESOURCE_EXHAUSTED; the message has
 // the path inside the value to the part ("argument 2: [3].weights").
@@ -145,28 +155,33 @@ struct weft_decoder {
   const weft_decoder_vtable_t* vtable;
   void* user;
   const weft_allocator_t* allocator;
-  const uint8_t* data;
-  size_t size_bytes;
-  // How far it was read.
-  size_t offset_bytes;
+  weft_reader_t reader;
   uint32_t attachment_count;
-  // A bit for each attachment that was used.
+  // A bit for each attachment that was used. After an error those whose bit is
+  // not set were never asked for.
   uint64_t used;
   // Values that may still be made.
   uint32_t budget;
 };
 
-// `data` is lent as long as the decoder is used. `attachment_count` is at most
-// the limit.
+// What a decoder reads.
+typedef struct weft_body {
+  // Lent as long as the decoder is used.
+  const void* data;
+  size_t size_bytes;
+  // At most WEFT_WIRE_ATTACHMENT_LIMIT.
+  uint32_t attachment_count;
+} weft_body_t;
+
 void weft_decoder_init(weft_decoder_t* decoder,
                        const weft_allocator_t* allocator,
                        const weft_decoder_vtable_t* vtable, void* user,
-                       const void* data, size_t size_bytes,
-                       uint32_t attachment_count);
+                       const weft_body_t* body);
 
 // Reads the next value. Owns: hands over a reference.
 // Errors: DATA_LOSS for bytes that are no value, with the offset and what was
-// expected; RESOURCE_EXHAUSTED; what the vtable says.
+// expected; RESOURCE_EXHAUSTED; what the vtable says. Nothing can be read
+// after an error.
 weft_status_t weft_decode_value(weft_decoder_t* decoder,
                                 weft_value_t* out_value);
 // Reads a name and a value. `out_name` is not terminated by a NUL: it is lent
@@ -191,20 +206,26 @@ weft_status_t weft_frame_check(const weft_frame_t* frame, size_t size_bytes);
 bool weft_values_are_scalars(const weft_value_t* values, size_t count);
 
 // Scalars to and from a payload; `count` at most WEFT_FRAME_SCALAR_LIMIT.
-// Actors are no scalars here.
+// Actors are no scalars here. Sets `flags` WEFT_FRAME_SCALARS, the counts and
+// `kinds` of the frame.
 void weft_frame_put_scalars(weft_frame_t* frame, uint64_t* payload,
                             const weft_value_t* values, uint32_t count);
-// Errors: DATA_LOSS for a kind that is no scalar.
+// Errors: DATA_LOSS for a kind that is no scalar, and for bytes that are none
+// of its values.
 weft_status_t weft_frame_get_scalars(const weft_frame_t* frame,
                                      const uint64_t* payload,
                                      weft_value_t* out_values);
 
-// The parts of a payload that is no scalars, found by a frame that was
-// checked.
+// The parts of a payload, found by a frame that was checked.
 typedef struct weft_payload {
+  // NULL and 0 with WEFT_FRAME_SCALARS or WEFT_FRAME_BODY_ATTACHED.
   const uint8_t* body;
   size_t body_bytes;
-  // `attachment_count` entries of WEFT_ATTACHMENT_BYTES each.
+  // With WEFT_FRAME_SCALARS: `value_count` of them; else NULL.
+  const uint64_t* scalars;
+  // `attachment_count` entries of WEFT_ATTACHMENT_BYTES each. With
+  // WEFT_FRAME_BODY_ATTACHED the first is the body, and those that the body
+  // names begin at the second.
   const uint8_t* attachments;
   // 0 without WEFT_FRAME_FLOW.
   uint64_t flow;
@@ -212,11 +233,12 @@ typedef struct weft_payload {
 
 #define WEFT_ATTACHMENT_BYTES 40
 
+// Errors: DATA_LOSS, as `weft_frame_check` would say.
 weft_status_t weft_frame_payload(const weft_frame_t* frame,
                                  weft_payload_t* out_payload);
 
 // One entry of the table, with its fields checked against the frame: an inline
-// attachment lies within it. Errors: DATA_LOSS.
+// attachment lies within it, behind the table. Errors: DATA_LOSS.
 weft_status_t weft_attachment_read(const weft_frame_t* frame,
                                    const weft_payload_t* payload,
                                    uint32_t index,

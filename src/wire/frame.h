@@ -49,7 +49,7 @@ enum {
   // The payload is scalars, whose kinds are in `kinds`.
   WEFT_FRAME_SCALARS = 1,
   // Of REPLY and VALUE: the outcome is an error; the payload is a body of one
-  // status.
+  // status, and there are no values.
   WEFT_FRAME_ERROR = 2,
   // The payload begins with 8 bytes, the id of the trace's arrow.
   WEFT_FRAME_FLOW = 4,
@@ -78,12 +78,32 @@ typedef struct weft_frame {
   uint8_t value_count;
   uint8_t named_count;
   uint16_t attachment_count;
-  // 4 bits for each scalar, the first in the lowest.
+  // With WEFT_FRAME_SCALARS 4 bits for each scalar, the first in the lowest.
+  // Else the size of the body, without what pads it; 0 with
+  // WEFT_FRAME_BODY_ATTACHED. Units: bytes.
   uint32_t kinds;
 } weft_frame_t;
 
 #define WEFT_FRAME_HEAD_BYTES 48
 _Static_assert(sizeof(weft_frame_t) == WEFT_FRAME_HEAD_BYTES, "the format");
 #define WEFT_FRAME_SCALAR_LIMIT 8
+
+// Where the parts of a frame begin, counted from its first byte; multiples
+// of 8.
+typedef struct weft_frame_places {
+  // Scalars, or the body.
+  uint64_t payload;
+  // The table of attachments.
+  uint64_t attachments;
+  // Behind the table: the first inline attachment. A frame without any ends
+  // here.
+  uint64_t rest;
+} weft_frame_places_t;
+
+// Finds them from `flags`, `value_count`, `attachment_count` and `kinds`.
+weft_frame_places_t weft_frame_places(const weft_frame_t* frame);
+
+// The name of a type, such as "call". Never NULL.
+const char* weft_frame_type_name(uint8_t type);
 
 #endif  // WEFT_WIRE_FRAME_H_
