@@ -4,9 +4,9 @@
 #include "actor/names.h"
 #include "actor/own_thread.h"
 #include "actor/registry.h"
-#include "actor/reply.h"
 #include "actor/roster.h"
 #include "actor/schedule.h"
+#include "actor/timed.h"
 #include "base/memory.h"
 #include "base/writer.h"
 
@@ -172,6 +172,6 @@ weft_status_t weft_actor_layer_stop(weft_runtime_t* runtime,
     return report_left(layer, status);
   }
   weft_own_thread_join_ended(layer);
-  weft_reply_stop_timers(layer);
+  weft_timed_stop_all(layer);
   return WEFT_OK;
 }

@@ -23,8 +23,4 @@ weft_status_t weft_reply_follow(weft_future_t* reply, weft_future_t* parent);
 // Takes back the reply of a message that was not sent: both references.
 void weft_reply_discard(weft_future_t* reply);
 
-// Stops the timers of replies that have no outcome yet; they are left to
-// those who hold their promises. When no call is made any more.
-void weft_reply_stop_timers(weft_actor_layer_t* layer);
-
 #endif  // WEFT_ACTOR_REPLY_H_

@@ -31,40 +31,6 @@ static bool join(weft_actor_entry_t* entry, uint32_t generation,
   return is_full;
 }
 
-static void work_is_over(weft_waiter_t* waiter, weft_future_t* future) {
-  (void)future;
-  weft_unpark(waiter->user);
-}
-
-// Sleeps until there may be room, the deadline, or the work that sends is
-// cancelled.
-static weft_status_t park(room_waiter_t* waiter, int64_t deadline_ns) {
-  const weft_activity_t* activity = weft_thread_self.activity;
-  weft_future_t* serving = activity != NULL ? activity->serving : NULL;
-  weft_status_t status = WEFT_OK;
-  if (serving == NULL) {
-    return weft_park(&waiter->parker, deadline_ns);
-  }
-  weft_waiter_t cancelled = {.callback = work_is_over, .user = &waiter->parker};
-  bool is_waited_for = !weft_future_is_done(serving);
-  if (is_waited_for) {
-    weft_future_add_waiter(serving, &cancelled);
-  }
-  // It may have been cancelled before this began to wait.
-  if (weft_future_state(serving) != WEFT_FUTURE_CANCELLED) {
-    status = weft_park(&waiter->parker, deadline_ns);
-  }
-  if (is_waited_for) {
-    weft_future_remove_waiter(serving, &cancelled);
-  }
-  if (status == WEFT_OK &&
-      weft_future_state(serving) == WEFT_FUTURE_CANCELLED) {
-    return weft_status_make(WEFT_STATUS_CANCELLED,
-                            "the work that waits for room was cancelled");
-  }
-  return status;
-}
-
 weft_status_t weft_room_wait(weft_actor_entry_t* entry, uint32_t generation,
                              int64_t deadline_ns) {
   weft_runtime_t* runtime = entry->layer->runtime;
@@ -77,7 +43,7 @@ weft_status_t weft_room_wait(weft_actor_entry_t* entry, uint32_t generation,
   if (!has_joined) {
     return WEFT_OK;
   }
-  weft_status_t status = park(&waiter, deadline_ns);
+  weft_status_t status = weft_park_for_work(&waiter.parker, deadline_ns);
   // Whoever wakes does so inside the lock, and takes the node off: afterwards
   // nobody knows this thread's stack any more.
   weft_mutex_t* stripe = weft_entry_stripe(entry);

@@ -91,6 +91,10 @@ void weft_parker_init(weft_parker_t* parker, weft_runtime_t* runtime);
 // could wake it.
 weft_status_t weft_park(weft_parker_t* parker, int64_t deadline_ns);
 
+// The same for a thread whose wait the cancelling of the work at hand ends, too.
+// Errors: CANCELLED in that case.
+weft_status_t weft_park_for_work(weft_parker_t* parker, int64_t deadline_ns);
+
 // Wakes the parker's thread, now or when it next parks. The parker may be
 // gone as soon as its thread has seen this; nothing is touched after that.
 void weft_unpark(weft_parker_t* parker);

@@ -80,6 +80,33 @@ static weft_status_t park(weft_future_t* future, weft_future_t* other,
   return status;
 }
 
+static void work_is_over(weft_waiter_t* waiter, weft_future_t* future) {
+  (void)future;
+  weft_unpark(waiter->user);
+}
+
+weft_status_t weft_park_for_work(weft_parker_t* parker, int64_t deadline_ns) {
+  const weft_activity_t* activity = weft_thread_self.activity;
+  weft_future_t* serving = activity != NULL ? activity->serving : NULL;
+  weft_status_t status = WEFT_OK;
+  if (serving == NULL) {
+    return weft_park(parker, deadline_ns);
+  }
+  weft_waiter_t waiter = {.callback = work_is_over, .user = parker};
+  bool is_waited_for = !weft_future_is_done(serving);
+  if (is_waited_for) {
+    weft_future_add_waiter(serving, &waiter);
+  }
+  // It may have been cancelled before this began to wait.
+  if (!is_cancelled(serving)) {
+    status = weft_park(parker, deadline_ns);
+  }
+  if (is_waited_for) {
+    weft_future_remove_waiter(serving, &waiter);
+  }
+  return status == WEFT_OK && is_cancelled(serving) ? work_cancelled() : status;
+}
+
 // Notes what the activity waits for, unless that closes a circle.
 static weft_status_t enter_graph(weft_activity_t* activity,
                                  weft_future_t* future, int64_t deadline_ns) {
