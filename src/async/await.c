@@ -150,7 +150,9 @@ static weft_status_t collect(await_t* await, weft_future_t** out_pending) {
 // What runs on a thread that does nothing else for weft.
 typedef struct plain_activity {
   weft_activity_t activity;
-  const await_t* await;
+  // Of the function. Not the await itself, which may be gone while somebody
+  // still looks at the activity; see `weft_graph_wait`.
+  const char* name;
   uint32_t thread;
 } plain_activity_t;
 
@@ -159,7 +161,7 @@ static size_t describe_plain(const weft_activity_t* activity, char* buffer,
   const plain_activity_t* plain =
       WEFT_CONST_CONTAINER_OF(activity, plain_activity_t, activity);
   int length = snprintf(buffer, capacity, "thread %u, which runs %s",
-                        plain->thread, name_of(plain->await));
+                        plain->thread, plain->name);
   return length > 0 ? (size_t)length : 0;
 }
 
@@ -169,7 +171,7 @@ static weft_activity_t* enter(plain_activity_t* plain, const await_t* await) {
     *plain = (plain_activity_t){
         .activity = {.deadline_ns = WEFT_TIME_INFINITE,
                      .describe = describe_plain},
-        .await = await,
+        .name = name_of(await),
         .thread = weft_sys_thread_id(),
     };
     weft_thread_self.activity = &plain->activity;

@@ -302,6 +302,44 @@ static void a_circle_that_an_outcome_closes_fails_what_is_stuck(void** state) {
 }
 
 // Each of three waits for whichever of the other two comes first.
+static weft_status_t end_soon(weft_runtime_t* runtime, void* user,
+                              const weft_value_t* arguments,
+                              weft_value_t* out_result) {
+  (void)runtime;
+  (void)user;
+  (void)arguments;
+  (void)out_result;
+  weft_sys_yield();
+  return WEFT_OK;
+}
+
+// Each search passes a function that is about to end, which is freed then.
+static void search_and_let_go(size_t index, void* user) {
+  weft_runtime_t* runtime = user;
+  const weft_function_t function = {.name = "brief", .run = end_soon};
+  const weft_continuation_t next = {.run = pass};
+  (void)index;
+  for (uint64_t i = weft_kit_amount(20000); i > 0; i--) {
+    weft_pair_t pair = weft_pair(runtime);
+    weft_future_t* sources[2] = {NULL, pair.future};
+    weft_future_t* fork;
+    weft_future_t* all;
+    weft_kit_assert_ok(weft_async_run(runtime, NULL, &function, NULL, &fork));
+    weft_kit_assert_ok(weft_future_then(fork, &next, &sources[0]));
+    weft_future_release(fork);
+    weft_kit_assert_ok(weft_future_all(runtime, sources, 2, &all));
+    weft_future_release(sources[0]);
+    weft_kit_assert_status(WEFT_STATUS_DEADLOCK,
+                           weft_promise_forward(pair.promise, all));
+    weft_pair_release(&pair);
+    weft_future_release(all);
+  }
+}
+
+static void a_function_may_end_while_a_search_names_it(void** state) {
+  weft_kit_run_threads(2, search_and_let_go, weft_future_kit_runtime(state));
+}
+
 static void a_knot_is_a_circle_too(void** state) {
   weft_runtime_t* runtime = weft_future_kit_runtime(state);
   actor_t actors[3] = {make_actor("a"), make_actor("b"), make_actor("c")};
@@ -427,6 +465,7 @@ int main(void) {
       WEFT_FUTURE_TEST(
           futures_of_several_sources_are_stuck_when_nothing_can_end_them),
       WEFT_FUTURE_TEST(a_circle_that_an_outcome_closes_fails_what_is_stuck),
+      WEFT_FUTURE_TEST(a_function_may_end_while_a_search_names_it),
       WEFT_FUTURE_TEST(a_knot_is_a_circle_too),
       WEFT_FUTURE_TEST(a_search_has_an_end),
       WEFT_FUTURE_TEST(a_long_trail_is_followed_to_its_end),
