@@ -330,7 +330,8 @@ weft_future_join(weft_runtime_t* runtime, weft_future_t* const* futures,
 
 // The first value. When all fail: the first error. Errors: INVALID_ARGUMENT
 // for no futures. As `join` and `merge` it fails with DEADLOCK when nothing is
-// left to end it but futures that wait for it themselves.
+// left to end it but futures that wait for it themselves; this is found while
+// at most 8 are left, and through at most 8 futures of several sources.
 WEFT_API WEFT_MUST_USE weft_status_t
 weft_future_any(weft_runtime_t* runtime, weft_future_t* const* futures,
                 size_t count, weft_future_t** out_future);

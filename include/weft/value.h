@@ -214,9 +214,10 @@ typedef struct weft_map_entry {
 } weft_map_entry_t;
 
 // Copies entries into a map, which keeps their order.
-// Errors: INVALID_ARGUMENT when a key is not a string; ALREADY_EXISTS when a
-// key comes twice; OUT_OF_RANGE when it would be too deep; RESOURCE_EXHAUSTED.
 // Owns: retains keys and values.
+// Errors: INVALID_ARGUMENT when a key is not a string; ALREADY_EXISTS when a
+// key comes twice; OUT_OF_RANGE when it would be too deep, or have 2^32
+// entries; RESOURCE_EXHAUSTED.
 WEFT_API WEFT_MUST_USE weft_status_t weft_map_create(
     const weft_allocator_t* allocator, const weft_map_entry_t* entries,
     size_t count, weft_value_t* out_map);

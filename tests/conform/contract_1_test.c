@@ -275,12 +275,23 @@ static void lookups_exits_and_deadlines_end_when_the_runtime_goes(
       weft_actor_lookup(runtime, "nobody", WEFT_TIME_INFINITE, &lookup));
   weft_kit_assert_ok(weft_actor_exited(runtime, actor, &exited));
   weft_kit_assert_ok(weft_await_create(runtime, &function, NULL, &lazy));
+  weft_promise_t* promise = NULL;
+  weft_future_t* late = NULL;
+  weft_future_t* limited = NULL;
+  weft_kit_assert_ok(weft_promise_create(runtime, &promise, &late));
+  weft_kit_assert_ok(weft_future_with_deadline(
+      late, weft_deadline_after(runtime, INT64_C(1) << 50), &limited));
   weft_kit_assert_ok(weft_runtime_stop(runtime, WEFT_TIME_INFINITE));
   assert_true(weft_future_is_done(lookup));
   assert_int_not_equal(stage_code_of(lookup), WEFT_STATUS_OK);
   assert_true(weft_future_is_done(exited));
   weft_future_release(lookup);
   weft_future_release(exited);
+  assert_true(weft_future_is_done(limited));
+  assert_int_equal(stage_code_of(limited), WEFT_STATUS_CLOSED);
+  weft_future_release(limited);
+  weft_future_release(late);
+  weft_promise_release(promise);
   // A lazy one has promised nothing until somebody waits.
   weft_future_release(lazy);
   stage_close(&keeper.stage);
