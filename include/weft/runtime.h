@@ -28,6 +28,9 @@ typedef struct weft_runtime_options {
   uint32_t worker_count;
   // Threads that stand in for workers whose handlers wait; 0: 64.
   uint32_t spare_thread_limit;
+  // The most memory that other processes can read, for shared tensors; 0: half
+  // of what this host, or container, has. It is taken as it is needed.
+  uint64_t arena_limit_bytes;
   // The deadline of calls that name none and inherit none, as a timeout; 0:
   // none.
   int64_t default_timeout_ns;

@@ -254,6 +254,15 @@ WEFT_API WEFT_MUST_USE weft_status_t weft_storage_create(
     const weft_allocator_t* allocator, const weft_device_driver_t* driver,
     size_t size_bytes, weft_storage_t** out_storage);
 
+// Allocates memory that other processes of the host can read, so that sending
+// it there costs no copy; on the cpu, not cleared. It may outlive the runtime.
+// Errors: RESOURCE_EXHAUSTED: the message says how much there is, how much of
+// it others hold, and who holds the most; when they give some back there is
+// room again. FORKED in a child of the process that made the runtime; there,
+// shared tensors of the parent can be read, and must not be written to.
+WEFT_API WEFT_MUST_USE weft_status_t weft_storage_create_shared(
+    weft_runtime_t* runtime, size_t size_bytes, weft_storage_t** out_storage);
+
 // Wraps memory. Owns: takes the memory over on success only.
 // Errors: INVALID_ARGUMENT for NULL of a size that is not 0; OUT_OF_RANGE for
 // an end outside of the address space; RESOURCE_EXHAUSTED.
@@ -311,8 +320,16 @@ WEFT_API WEFT_MUST_USE weft_status_t weft_tensor_create(
     weft_dtype_t dtype, uint32_t ndim, const int64_t* shape,
     weft_tensor_t** out_tensor);
 
-// The same on the cpu, filled with a copy of the elements at `data`, which lie
-// row by row without gaps; NULL is fine when there are none.
+// As `weft_tensor_create` on the cpu, in memory that other processes of the
+// host can read, so that sending it there costs no copy. While one of them has
+// it, the storage counts as shared.
+// Errors: as `weft_tensor_create` and `weft_storage_create_shared`.
+WEFT_API WEFT_MUST_USE weft_status_t weft_tensor_create_shared(
+    weft_runtime_t* runtime, weft_dtype_t dtype, uint32_t ndim,
+    const int64_t* shape, weft_tensor_t** out_tensor);
+
+// As `weft_tensor_create` on the cpu, filled with a copy of the elements at
+// `data`, which lie row by row without gaps; NULL is fine when there are none.
 WEFT_API WEFT_MUST_USE weft_status_t weft_tensor_from_data(
     const weft_allocator_t* allocator, weft_dtype_t dtype, uint32_t ndim,
     const int64_t* shape, const void* data, weft_tensor_t** out_tensor);

@@ -40,6 +40,17 @@ static inline weft_dlist_node_t* weft_dlist_next(
   return node->next == &list->ring ? NULL : node->next;
 }
 
+// The last node, or NULL.
+static inline weft_dlist_node_t* weft_dlist_last(const weft_dlist_t* list) {
+  return weft_dlist_is_empty(list) ? NULL : list->ring.previous;
+}
+
+// The node before one that is in the list, or NULL.
+static inline weft_dlist_node_t* weft_dlist_previous(
+    const weft_dlist_t* list, const weft_dlist_node_t* node) {
+  return node->previous == &list->ring ? NULL : node->previous;
+}
+
 // Puts a node that is in no list last.
 static inline void weft_dlist_append(weft_dlist_t* list,
                                      weft_dlist_node_t* node) {

@@ -3,19 +3,48 @@
 // Memory of this runtime that others on the host may read: blocks in segments
 // of shared memory, and who holds a loan of which block.
 //
-//   segment 0 [ block | block | free | block | ...never used ]   32 MiB
-//   segment 1 [ one large block                              ]   its size
+//   segment 1 [ block | block | free |   ...never used   | small | small ]
+//   segment 2 [ one large block                                          ]
 //
-// A block is given to a storage. While the storage lives the block is its
-// owner's; while a loan of it is out, a reader's; and when there is neither, it
-// is free, to be used again with its pages present. Segments are sealed: only
-// this process writes them. Loans are counted here, in private memory, for
-// each block and holder (a runtime); counts may be below zero for a moment,
-// because a reader's release can overtake the news of who lent to it.
+// A block is given to a storage, and is free again when the storage ends; its
+// pages stay present for the next. While a loan of it is out the arena holds a
+// reference to the storage: so nobody can write to it (it is shared), and it
+// does not end. Segments are sealed: only this process writes them, and what
+// describes them is in private memory.
+//
+// Loans are counted for each block and holder (a runtime):
+//
+//   owner A          B                  C             A counts
+//   lend(B) -------> has it                           B 1
+//                    lend_on(C) -> A                  B 1  C 1
+//                    message ---------> has it
+//                    give_back -> A     |             C 1
+//                                       give_back     none: the loan ends
+//
+// Each runtime writes to A in order, but what C writes may arrive before what
+// B wrote earlier: then C stands at -1 for a moment. So a loan ends when
+// *every* count is 0, not when their sum is. That suffices: take a loan that
+// somebody still has, of which A has not seen the end. If A sees 0 for its
+// holder, then A has seen the end of another loan of that holder whose
+// beginning it has not seen yet. Its lender wrote that beginning while it had a
+// loan itself, and writes the end of that one behind it; so A has not seen that
+// end either. The same holds for that loan, which began earlier. This leads
+// back to a loan that A gave itself, whose beginning it has seen: its holder is
+// not at 0.
+//
+// A holder that dies is struck off after everything it wrote has been dealt
+// with. Its loans end, and what somebody lends on to it later is ignored.
+// One thing is not found: a holder that dies after it wrote `lend_on(C)` and
+// before C could see the message leaves a loan of C's that C does not know of;
+// its block is kept until C ends.
+//
+// A forked child keeps the segments mapped, so that it can read what it finds
+// in its memory. It shares the pages with its parent, so it must not write to
+// tensors there; it is given no blocks, and what it releases stays as it is.
 //
 // Thread: any. Blocks: for a lock, briefly; a segment that is added costs what
-// the system takes to reserve it.
-// Locks: one, leaf; no callback runs under it.
+// the system takes to reserve it, about 0.07 ms a MiB.
+// Locks: one, leaf; no callback, allocator or system call runs under it.
 
 #ifndef WEFT_MEMORY_ARENA_H_
 #define WEFT_MEMORY_ARENA_H_
@@ -34,10 +63,11 @@ static inline weft_holder_t weft_holder_make(uint16_t rank,
   return ((uint32_t)rank << 16) | incarnation;
 }
 
-// Names a block of an arena. A name from a peer is checked, never followed.
+// Names a block of an arena, or a range of one. A name from a peer is checked,
+// never followed.
 typedef struct weft_block_name {
   uint32_t segment;
-  // Which use of the place; a name of an old use finds nothing.
+  // Which use of the segment; a name of an old use finds nothing.
   uint32_t generation;
   uint64_t offset_bytes;
   uint64_t size_bytes;
@@ -49,50 +79,68 @@ typedef struct weft_block_name {
 // 0: half of the memory that this host has.
 weft_status_t weft_arena_create(weft_runtime_t* runtime, uint64_t limit_bytes,
                                 weft_arena_t** out_arena);
-// Frees the arena. Storages and loans that are left keep their segments until
-// they end; nothing is lent any more. NULL is fine.
+// Ends all loans, and frees the arena. Storages that are left keep their
+// segments until they end. NULL is fine.
 void weft_arena_destroy(weft_arena_t* arena);
 
 // Makes a storage of `size_bytes` in the arena, aligned to
 // WEFT_TENSOR_ALIGNMENT, not cleared, on the cpu.
 // Errors: RESOURCE_EXHAUSTED; the message says how much the arena has, of which
-// how much is lent, and who holds the most.
+// how much is lent, and who holds the most. FORKED in a child of the process
+// that made the arena.
 weft_status_t weft_arena_storage(weft_arena_t* arena, size_t size_bytes,
                                  weft_storage_t** out_storage);
 
-// True, and the name of its block, for a storage of this arena.
+// True, and the name of its block, for a storage of this arena that has any
+// bytes. The caller holds the storage.
 bool weft_arena_find(weft_arena_t* arena, const weft_storage_t* storage,
                      weft_block_name_t* out_name);
 
-// Lends a block of a storage that the caller holds.
-void weft_arena_lend(weft_arena_t* arena, const weft_block_name_t* name,
-                     weft_holder_t holder);
+// Lends the block of a storage that the caller holds.
+// Errors: INVALID_ARGUMENT for a storage that is not of this arena;
+// PEER_DIED for a holder that was struck off; RESOURCE_EXHAUSTED.
+weft_status_t weft_arena_lend(weft_arena_t* arena, weft_storage_t* storage,
+                              weft_holder_t holder);
 // A holder lent the block on to another. Errors: DATA_LOSS for a name that the
-// arena cannot have given to `from`.
+// arena cannot have given to `from`, or a holder that cannot be;
+// RESOURCE_EXHAUSTED.
 weft_status_t weft_arena_lend_on(weft_arena_t* arena,
                                  const weft_block_name_t* name,
                                  weft_holder_t from, weft_holder_t holder);
-// `count` loans of a holder end. Errors: DATA_LOSS as above.
+// `count` loans of a holder end. Errors: as `weft_arena_lend_on`.
 weft_status_t weft_arena_give_back(weft_arena_t* arena,
                                    const weft_block_name_t* name,
                                    weft_holder_t holder, uint32_t count);
-// All loans of a holder end: it is dead, and everything that it ever sent has
-// been dealt with.
+// A block comes home: `from`, who has a loan of it, sent it to its owner. Gives
+// a reference to the storage, or, for a range of it, a read-only storage that
+// keeps it. No loan begins or ends. Errors: as `weft_arena_lend_on`.
+weft_status_t weft_arena_home(weft_arena_t* arena,
+                              const weft_block_name_t* name, weft_holder_t from,
+                              weft_storage_t** out_storage);
+// All loans of a holder end, and of the lives of its rank before it: it is
+// dead, and everything that it ever sent has been dealt with.
 void weft_arena_strike_off(weft_arena_t* arena, weft_holder_t holder);
 
-// The descriptor of a segment, lent for as long as the arena lives, to be sent
-// to a reader. -1 for a segment that is not there (any more).
+// The descriptor of a segment, to be sent to a reader; it stays as long as a
+// storage of the segment does. -1 for a segment that is not there (any more).
 int weft_arena_descriptor(weft_arena_t* arena, uint32_t segment);
+
+// True, and the number of a segment whose descriptor was asked for and that is
+// gone since: no one holds a loan of it, and readers should drop it, for they
+// alone keep its memory. Each is told once. Cheap when there are none.
+bool weft_arena_take_dropped(weft_arena_t* arena, uint32_t* out_segment);
 
 typedef struct weft_arena_figures {
   uint64_t limit_bytes;
-  // In segments; in blocks that are in use; of those, in blocks that somebody
-  // else holds.
+  // In segments; of those, in segments without a block in use, which are kept.
   uint64_t reserved_bytes;
+  uint64_t kept_bytes;
+  // In blocks that are in use; of those, in blocks that somebody else holds.
   uint64_t used_bytes;
   uint64_t lent_bytes;
   uint32_t segment_count;
   uint32_t block_count;
+  // Holders of blocks: one for each block and holder.
   uint32_t loan_count;
 } weft_arena_figures_t;
 
@@ -105,12 +153,14 @@ typedef struct weft_imports weft_imports_t;
 
 weft_status_t weft_imports_create(weft_runtime_t* runtime,
                                   weft_imports_t** out_imports);
-// Storages that are left keep their mapping until they end. NULL is fine.
+// Storages that are left keep their mapping until they end; no `on_release` is
+// called any more. Blocks: while one runs. NULL is fine.
 void weft_imports_destroy(weft_imports_t* imports);
 
 // Maps a segment that a peer has sent. The descriptor is kept, so that it can
 // be passed on. One that is there already is closed, and all is well.
-// Owns: takes `descriptor` over. Errors: as `weft_memfd_map`.
+// Owns: takes `descriptor` over, also on failure. Errors: as `weft_memfd_map`;
+// RESOURCE_EXHAUSTED for an owner with too many segments.
 weft_status_t weft_imports_add(weft_imports_t* imports, weft_holder_t owner,
                                uint32_t segment, uint64_t segment_bytes,
                                int descriptor);
@@ -122,7 +172,8 @@ int weft_imports_descriptor(weft_imports_t* imports, weft_holder_t owner,
 // reference goes, `on_release(user, owner, name)` is called, on whatever
 // thread that is, with no lock held.
 // Errors: NOT_FOUND for a segment that is not there; DATA_LOSS when the name
-// does not lie in it; RESOURCE_EXHAUSTED. `on_release` is not called then.
+// does not lie in it; RESOURCE_EXHAUSTED. `on_release` is not called then, nor
+// in a forked child.
 typedef void (*weft_loan_fn_t)(void* user, weft_holder_t owner,
                                const weft_block_name_t* name);
 weft_status_t weft_imports_storage(weft_imports_t* imports, weft_holder_t owner,
@@ -132,6 +183,9 @@ weft_status_t weft_imports_storage(weft_imports_t* imports, weft_holder_t owner,
 // True, with owner and name, for a storage that is such a loan.
 bool weft_imports_find(weft_imports_t* imports, const weft_storage_t* storage,
                        weft_holder_t* out_owner, weft_block_name_t* out_name);
+// Forgets a segment that its owner has dropped; storages keep it.
+void weft_imports_drop(weft_imports_t* imports, weft_holder_t owner,
+                       uint32_t segment);
 // Forgets the segments of an owner that is dead; storages keep theirs.
 void weft_imports_strike_off(weft_imports_t* imports, weft_holder_t owner);
 

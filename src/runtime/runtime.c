@@ -7,6 +7,7 @@
 #include "actor/actor_layer.h"
 #include "async/async.h"
 #include "base/memory.h"
+#include "memory/memory.h"
 #include "sys/slab.h"
 #include "trace/trace.h"
 
@@ -57,6 +58,7 @@ static weft_status_t create_layers(weft_runtime_t* runtime,
   WEFT_RETURN_IF_ERROR(weft_async_create(
       runtime, options->worker_count, options->spare_thread_limit,
       options->simulate ? &options->seed : NULL));
+  WEFT_RETURN_IF_ERROR(weft_memory_create(runtime, options->arena_limit_bytes));
   const weft_actor_layer_options_t actor_options = {
       .classes = options->classes,
       .class_count = options->class_count,
@@ -82,6 +84,7 @@ static void free_runtime(void* user) {
 // when the last future that somebody still holds is released.
 static void destroy_layers(weft_runtime_t* runtime) {
   weft_actor_layer_destroy(runtime);
+  weft_memory_destroy(runtime);
   weft_async_destroy(runtime);
   weft_trace_destroy(runtime);
   weft_memory_free(runtime->allocator, runtime->slots[WEFT_SLOT_RUNTIME],

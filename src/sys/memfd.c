@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -18,6 +19,28 @@
 
 size_t weft_sys_page_bytes(void) {
   return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+// What the limit of a control group says; UINT64_MAX when it says nothing.
+static uint64_t group_limit_bytes(void) {
+  uint64_t limit_bytes = UINT64_MAX;
+  FILE* file = fopen("/sys/fs/cgroup/memory.max", "re");
+  if (file != NULL) {
+    unsigned long long number = 0;
+    // "max" is no number.
+    if (fscanf(file, "%llu", &number) == 1) {
+      limit_bytes = number;
+    }
+    (void)fclose(file);
+  }
+  return limit_bytes;
+}
+
+uint64_t weft_sys_memory_bytes(void) {
+  uint64_t pages = (uint64_t)sysconf(_SC_PHYS_PAGES);
+  uint64_t host_bytes = pages * weft_sys_page_bytes();
+  uint64_t limit_bytes = group_limit_bytes();
+  return limit_bytes < host_bytes ? limit_bytes : host_bytes;
 }
 
 static weft_status_t failed(int error, const char* what, size_t size_bytes) {

@@ -60,4 +60,8 @@ void weft_memfd_release(weft_memfd_t* memfd);
 // Units: bytes.
 size_t weft_sys_page_bytes(void);
 
+// The memory that this host has, or this container may use if that is less.
+// Units: bytes.
+uint64_t weft_sys_memory_bytes(void);
+
 #endif  // WEFT_SYS_MEMFD_H_

@@ -269,7 +269,30 @@ const char* weft_sys_program_name(void) {
   return program_invocation_short_name;
 }
 
+// 0 while it is not known. To ask the system costs as much as a message.
+static _Atomic uint32_t process_id;
+static pthread_once_t forks_watched = PTHREAD_ONCE_INIT;
+
+// Also run in every child, by its only thread.
+static void note_process_id(void) {
+  // Relaxed: the number says nothing about other memory.
+  atomic_store_explicit(&process_id, (uint32_t)getpid(), memory_order_relaxed);
+}
+
+static void watch_forks(void) {
+  // Without memory for it, the system is asked every time.
+  if (pthread_atfork(NULL, NULL, note_process_id) == 0) {
+    note_process_id();
+  }
+}
+
 uint32_t weft_sys_process_id(void) {
+  // Relaxed: as above.
+  uint32_t id = atomic_load_explicit(&process_id, memory_order_relaxed);
+  if (id != 0) {
+    return id;
+  }
+  (void)pthread_once(&forks_watched, watch_forks);
   return (uint32_t)getpid();
 }
 

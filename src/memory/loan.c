@@ -1,0 +1,489 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Loans: who holds which block; the protocol is drawn in arena.h. A block that
+// anyone has a count of is lent: it stands in a bucket of its segment, and the
+// arena has a reference to its storage.
+
+#include "base/container.h"
+#include "memory/arena_internal.h"
+#include "sys/slab.h"
+#include "value/tensor_internal.h"
+
+_Static_assert(sizeof(weft_loan_t) <= 64, "one cache line");
+
+// How many loans of a dead holder end at a time, without the lock in between.
+#define END_BATCH 16
+
+// --- Lent blocks; the lock is held ------------------------------------------
+
+static weft_block_t** bucket_of(weft_segment_t* segment, uint32_t generation) {
+  return &segment->lent[generation & (segment->bucket_count - 1)];
+}
+
+static bool is_within(const weft_block_t* block,
+                      const weft_block_name_t* name) {
+  uint64_t end_bytes = block->offset_bytes + block->size_bytes;
+  return name->offset_bytes >= block->offset_bytes &&
+         name->offset_bytes <= end_bytes &&
+         name->size_bytes <= end_bytes - name->offset_bytes;
+}
+
+// The lent block that a name means; NULL if it means none.
+static weft_block_t* find_locked(weft_arena_t* arena,
+                                 const weft_block_name_t* name) {
+  weft_segment_t* segment = weft_arena_segment_locked(arena, name->segment);
+  if (segment == NULL || segment->memfd.size_bytes != name->segment_bytes) {
+    return NULL;
+  }
+  weft_block_t* block = *bucket_of(segment, name->generation);
+  while (block != NULL &&
+         (block->generation != name->generation || !is_within(block, name))) {
+    block = block->used.next_lent;
+  }
+  return block;
+}
+
+static void begin_lent_locked(weft_block_t* block) {
+  weft_block_t** bucket = bucket_of(block->segment, block->generation);
+  block->used.next_lent = *bucket;
+  *bucket = block;
+  weft_storage_retain(block->used.storage);
+  block->segment->arena->figures.lent_bytes += weft_block_place_bytes(block);
+}
+
+// Returns the reference that the arena had.
+static weft_storage_t* end_lent_locked(weft_block_t* block) {
+  weft_block_t** place = bucket_of(block->segment, block->generation);
+  while (*place != block) {
+    place = &(*place)->used.next_lent;
+  }
+  *place = block->used.next_lent;
+  block->segment->arena->figures.lent_bytes -= weft_block_place_bytes(block);
+  return block->used.storage;
+}
+
+// --- Loans; the lock is held ------------------------------------------------
+
+static weft_loan_t* loan_of_locked(const weft_block_t* block,
+                                   weft_holder_t holder, uint32_t* out_count) {
+  weft_loan_t* loan = block->used.loans;
+  *out_count = 0;
+  while (loan != NULL && loan->holder != holder) {
+    loan = loan->next_of_block;
+    ++*out_count;
+  }
+  return loan;
+}
+
+static void add_loan_locked(weft_block_t* block, weft_loan_rank_t* rank,
+                            weft_holder_t holder, weft_loan_t* loan) {
+  if (block->used.loans == NULL) {
+    begin_lent_locked(block);
+  }
+  *loan = (weft_loan_t){
+      .block = block,
+      .next_of_block = block->used.loans,
+      .rank = rank,
+      .holder = holder,
+  };
+  block->used.loans = loan;
+  weft_dlist_append(&rank->loans, &loan->node);
+  rank->lent_bytes += weft_block_place_bytes(block);
+  block->segment->arena->figures.loan_count++;
+}
+
+// Returns the reference to the storage, if this was the last loan of it.
+static weft_storage_t* remove_loan_locked(weft_loan_t* loan) {
+  weft_block_t* block = loan->block;
+  weft_loan_t** place = &block->used.loans;
+  while (*place != loan) {
+    place = &(*place)->next_of_block;
+  }
+  *place = loan->next_of_block;
+  weft_dlist_remove(&loan->node);
+  loan->rank->lent_bytes -= weft_block_place_bytes(block);
+  block->segment->arena->figures.loan_count--;
+  return block->used.loans == NULL ? end_lent_locked(block) : NULL;
+}
+
+// --- Ranks ------------------------------------------------------------------
+
+static uint32_t rank_number(weft_holder_t holder) {
+  return holder >> 16;
+}
+
+static uint32_t incarnation(weft_holder_t holder) {
+  return holder & 0xffff;
+}
+
+static weft_loan_rank_t* find_rank_locked(const weft_arena_t* arena,
+                                          uint32_t number) {
+  weft_loan_rank_t* rank = arena->ranks[number % WEFT_RANK_BUCKETS];
+  while (rank != NULL && rank->rank != number) {
+    rank = rank->next;
+  }
+  return rank;
+}
+
+static void insert_rank_locked(weft_arena_t* arena, weft_loan_rank_t* rank,
+                               uint32_t number) {
+  weft_loan_rank_t** bucket = &arena->ranks[number % WEFT_RANK_BUCKETS];
+  *rank = (weft_loan_rank_t){.rank = number, .next = *bucket};
+  weft_dlist_init(&rank->loans);
+  *bucket = rank;
+}
+
+// The rank of a holder; NULL without memory. Takes the lock, and may give it
+// up in between.
+static weft_loan_rank_t* lock_rank(weft_arena_t* arena, weft_holder_t holder) {
+  uint32_t number = rank_number(holder);
+  weft_mutex_lock(&arena->lock);
+  weft_loan_rank_t* rank = find_rank_locked(arena, number);
+  if (rank != NULL) {
+    return rank;
+  }
+  weft_mutex_unlock(&arena->lock);
+  weft_loan_rank_t* made =
+      weft_memory_allocate(arena->allocator, sizeof(*made));
+  weft_mutex_lock(&arena->lock);
+  rank = find_rank_locked(arena, number);
+  if (rank == NULL && made != NULL) {
+    insert_rank_locked(arena, made, number);
+    return made;
+  }
+  weft_mutex_unlock(&arena->lock);
+  weft_memory_free(arena->allocator, made, sizeof(*made));
+  weft_mutex_lock(&arena->lock);
+  // Ranks stay as long as the arena does.
+  return rank;
+}
+
+// --- Changing a count -------------------------------------------------------
+
+// A count that is to change. The block is given, or named by a peer.
+typedef struct change {
+  weft_block_t* block;
+  const weft_block_name_t* name;
+  weft_holder_t holder;
+  int64_t amount;
+  // A loan to be used if there is none; what is left is freed.
+  weft_loan_t* loan;
+  // The reference that the arena gave up.
+  weft_storage_t* storage;
+} change_t;
+
+// A runtime holds a block in one life, and in one before that it has not been
+// struck off yet.
+static uint32_t loan_limit(const weft_arena_t* arena) {
+  return 2 * arena->runtime->size;
+}
+
+static weft_status_code_t change_locked(weft_arena_t* arena, change_t* change,
+                                        weft_loan_rank_t* rank) {
+  weft_block_t* block =
+      change->name == NULL ? change->block : find_locked(arena, change->name);
+  if (block == NULL) {
+    return WEFT_STATUS_DATA_LOSS;
+  }
+  if (rank == NULL) {
+    return WEFT_STATUS_RESOURCE_EXHAUSTED;
+  }
+  if (incarnation(change->holder) < rank->first_live) {
+    return WEFT_STATUS_PEER_DIED;
+  }
+  uint32_t count = 0;
+  weft_loan_t* loan = loan_of_locked(block, change->holder, &count);
+  if (loan == NULL) {
+    if (count >= loan_limit(arena)) {
+      return WEFT_STATUS_DATA_LOSS;
+    }
+    loan = change->loan;
+    if (loan == NULL) {
+      return WEFT_STATUS_RESOURCE_EXHAUSTED;
+    }
+    change->loan = NULL;
+    add_loan_locked(block, rank, change->holder, loan);
+  }
+  loan->count += change->amount;
+  if (loan->count == 0) {
+    change->storage = remove_loan_locked(loan);
+    loan->next_of_block = change->loan;
+    change->loan = loan;
+  }
+  return WEFT_STATUS_OK;
+}
+
+static void free_loans(weft_arena_t* arena, weft_loan_t* loan) {
+  while (loan != NULL) {
+    weft_loan_t* next = loan->next_of_block;
+    weft_slab_free(arena->runtime->slab, loan, sizeof(*loan));
+    loan = next;
+  }
+}
+
+static weft_status_code_t change_count(weft_arena_t* arena, change_t* change) {
+  change->loan = weft_slab_allocate(arena->runtime->slab, sizeof(weft_loan_t));
+  if (change->loan != NULL) {
+    change->loan->next_of_block = NULL;
+  }
+  weft_loan_rank_t* rank = lock_rank(arena, change->holder);
+  weft_status_code_t code = change_locked(arena, change, rank);
+  weft_mutex_unlock(&arena->lock);
+  free_loans(arena, change->loan);
+  weft_storage_release(change->storage);
+  return code;
+}
+
+// --- What holders say -------------------------------------------------------
+
+static weft_status_t no_memory(void) {
+  return weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED,
+                          "no memory to note a loan");
+}
+
+static weft_status_t not_given(weft_holder_t from,
+                               const weft_block_name_t* name) {
+  return weft_status_make(
+      WEFT_STATUS_DATA_LOSS,
+      "rank %u names a block of segment %u that it was not lent: %llu bytes "
+      "at %llu, generation %u",
+      rank_number(from), name->segment, (unsigned long long)name->size_bytes,
+      (unsigned long long)name->offset_bytes, name->generation);
+}
+
+static bool can_hold(const weft_arena_t* arena, weft_holder_t holder) {
+  return rank_number(holder) < arena->runtime->size &&
+         rank_number(holder) != arena->runtime->rank;
+}
+
+static weft_status_t cannot_hold(const weft_arena_t* arena,
+                                 weft_holder_t holder,
+                                 weft_status_code_t code) {
+  return weft_status_make(code,
+                          "a block cannot be lent to rank %u: this is rank %u "
+                          "of %u",
+                          rank_number(holder), arena->runtime->rank,
+                          arena->runtime->size);
+}
+
+weft_status_t weft_arena_lend(weft_arena_t* arena, weft_storage_t* storage,
+                              weft_holder_t holder) {
+  change_t change = {
+      .block = weft_arena_block_of(arena, storage),
+      .holder = holder,
+      .amount = 1,
+  };
+  if (change.block == NULL) {
+    return weft_status_make(WEFT_STATUS_INVALID_ARGUMENT,
+                            "the storage is not in the arena, so it cannot be "
+                            "lent: copy it");
+  }
+  if (!can_hold(arena, holder)) {
+    return cannot_hold(arena, holder, WEFT_STATUS_INVALID_ARGUMENT);
+  }
+  switch (change_count(arena, &change)) {
+    case WEFT_STATUS_OK:
+      return WEFT_OK;
+    case WEFT_STATUS_PEER_DIED:
+      return weft_status_make(WEFT_STATUS_PEER_DIED,
+                              "rank %u, to which a block was to be lent, is "
+                              "dead",
+                              rank_number(holder));
+    default:
+      return no_memory();
+  }
+}
+
+static weft_status_t change_named(weft_arena_t* arena, change_t* change,
+                                  weft_holder_t from) {
+  switch (change_count(arena, change)) {
+    case WEFT_STATUS_OK:
+    case WEFT_STATUS_PEER_DIED:
+      // Nobody is there to hold it.
+      return WEFT_OK;
+    case WEFT_STATUS_RESOURCE_EXHAUSTED:
+      return no_memory();
+    default:
+      return not_given(from, change->name);
+  }
+}
+
+weft_status_t weft_arena_lend_on(weft_arena_t* arena,
+                                 const weft_block_name_t* name,
+                                 weft_holder_t from, weft_holder_t holder) {
+  change_t change = {.name = name, .holder = holder, .amount = 1};
+  if (!can_hold(arena, holder)) {
+    return cannot_hold(arena, holder, WEFT_STATUS_DATA_LOSS);
+  }
+  return change_named(arena, &change, from);
+}
+
+weft_status_t weft_arena_give_back(weft_arena_t* arena,
+                                   const weft_block_name_t* name,
+                                   weft_holder_t holder, uint32_t count) {
+  change_t change = {
+      .name = name,
+      .holder = holder,
+      .amount = -(int64_t)count,
+  };
+  if (!can_hold(arena, holder)) {
+    return cannot_hold(arena, holder, WEFT_STATUS_DATA_LOSS);
+  }
+  if (count == 0) {
+    return WEFT_OK;
+  }
+  return change_named(arena, &change, holder);
+}
+
+// --- Death ------------------------------------------------------------------
+
+// What a batch of loans leaves to be freed.
+typedef struct ended {
+  weft_loan_t* loans;
+  size_t storage_count;
+  weft_storage_t* storages[END_BATCH];
+} ended_t;
+
+// Ends loans of lives up to `last`. False when there are none left.
+static bool end_some_locked(weft_loan_rank_t* rank, uint32_t last,
+                            ended_t* ended) {
+  weft_dlist_node_t* node = weft_dlist_first(&rank->loans);
+  *ended = (ended_t){0};
+  for (size_t i = 0; node != NULL && i < END_BATCH;) {
+    weft_loan_t* loan = WEFT_CONTAINER_OF(node, weft_loan_t, node);
+    node = weft_dlist_next(&rank->loans, node);
+    if (incarnation(loan->holder) <= last) {
+      weft_storage_t* storage = remove_loan_locked(loan);
+      if (storage != NULL) {
+        ended->storages[ended->storage_count++] = storage;
+      }
+      loan->next_of_block = ended->loans;
+      ended->loans = loan;
+      i++;
+    }
+  }
+  return ended->loans != NULL;
+}
+
+// The lock is held, and given up.
+static void end_all_and_unlock(weft_arena_t* arena, weft_loan_rank_t* rank,
+                               uint32_t last) {
+  ended_t ended;
+  while (end_some_locked(rank, last, &ended)) {
+    weft_mutex_unlock(&arena->lock);
+    free_loans(arena, ended.loans);
+    for (size_t i = 0; i < ended.storage_count; i++) {
+      weft_storage_release(ended.storages[i]);
+    }
+    weft_mutex_lock(&arena->lock);
+  }
+  weft_mutex_unlock(&arena->lock);
+}
+
+void weft_arena_strike_off(weft_arena_t* arena, weft_holder_t holder) {
+  uint32_t last = incarnation(holder);
+  // Without memory to remember the death of a holder of nothing, a block that
+  // is lent on to it later is kept until the arena ends.
+  weft_loan_rank_t* rank = lock_rank(arena, holder);
+  if (rank == NULL) {
+    weft_mutex_unlock(&arena->lock);
+    return;
+  }
+  if (rank->first_live <= last) {
+    rank->first_live = last + 1;
+  }
+  end_all_and_unlock(arena, rank, last);
+}
+
+void weft_arena_end_loans(weft_arena_t* arena) {
+  for (size_t i = 0; i < WEFT_RANK_BUCKETS; i++) {
+    weft_mutex_lock(&arena->lock);
+    weft_loan_rank_t* rank = arena->ranks[i];
+    weft_mutex_unlock(&arena->lock);
+    while (rank != NULL) {
+      weft_mutex_lock(&arena->lock);
+      // Ranks are put in first, and are never taken out.
+      weft_loan_rank_t* next = rank->next;
+      end_all_and_unlock(arena, rank, UINT32_MAX);
+      rank = next;
+    }
+  }
+}
+
+// --- Home -------------------------------------------------------------------
+
+// Keeps a storage for another that is a part of it.
+typedef struct part {
+  const weft_allocator_t* allocator;
+  weft_storage_t* whole;
+} part_t;
+
+static void release_part(void* user) {
+  part_t* part = user;
+  weft_storage_release(part->whole);
+  weft_memory_free(part->allocator, part, sizeof(*part));
+}
+
+weft_storage_t* weft_arena_whole_of(const weft_storage_t* storage) {
+  return storage->release == release_part ? ((part_t*)storage->user)->whole
+                                          : NULL;
+}
+
+// A reference to the storage of a lent block, and where a name is in it.
+static weft_storage_t* retain_named(weft_arena_t* arena,
+                                    const weft_block_name_t* name,
+                                    size_t* out_start_bytes) {
+  weft_storage_t* storage = NULL;
+  *out_start_bytes = 0;
+  weft_mutex_lock(&arena->lock);
+  weft_block_t* block = find_locked(arena, name);
+  if (block != NULL) {
+    storage = weft_storage_retain(block->used.storage);
+    *out_start_bytes = name->offset_bytes - block->offset_bytes;
+  }
+  weft_mutex_unlock(&arena->lock);
+  return storage;
+}
+
+// Owns: takes `whole` over, also on failure.
+static weft_status_t make_part(weft_arena_t* arena, weft_storage_t* whole,
+                               size_t start_bytes, size_t size_bytes,
+                               weft_storage_t** out_storage) {
+  part_t* part = weft_memory_allocate(arena->allocator, sizeof(*part));
+  if (part == NULL) {
+    weft_storage_release(whole);
+    return weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED,
+                            "no memory for a part of a storage");
+  }
+  *part = (part_t){.allocator = arena->allocator, .whole = whole};
+  const weft_memory_t memory = {
+      .data = (char*)whole->data + start_bytes,
+      .size_bytes = size_bytes,
+      // The whole is lent, or was when this came: others may read it.
+      .read_only = true,
+      .release = release_part,
+      .user = part,
+  };
+  weft_status_t status =
+      weft_storage_wrap(arena->allocator, NULL, &memory, out_storage);
+  if (status != WEFT_OK) {
+    release_part(part);
+  }
+  return status;
+}
+
+weft_status_t weft_arena_home(weft_arena_t* arena,
+                              const weft_block_name_t* name, weft_holder_t from,
+                              weft_storage_t** out_storage) {
+  size_t start_bytes = 0;
+  *out_storage = NULL;
+  weft_storage_t* whole = retain_named(arena, name, &start_bytes);
+  if (whole == NULL) {
+    return not_given(from, name);
+  }
+  if (name->size_bytes != whole->size_bytes) {
+    return make_part(arena, whole, start_bytes, name->size_bytes, out_storage);
+  }
+  *out_storage = whole;
+  return WEFT_OK;
+}
