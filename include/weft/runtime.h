@@ -43,12 +43,17 @@ typedef struct weft_runtime_options {
   // `weft_runtime_run`; no other thread outside may use the runtime.
   bool simulate;
   uint64_t seed;
+  // Another runtime that is a simulation: this one takes part in it, with one
+  // scheduler, one clock and the seed of that one. It must be destroyed before
+  // that one. NULL: none; then `simulate` and `seed` count.
+  weft_runtime_t* simulate_with;
 } weft_runtime_options_t;
 
 // Makes a runtime and starts its workers. `options` may be NULL.
 // Environment: WEFT_LOG, WEFT_TRACE; see trace.h.
 // Errors: INVALID_ARGUMENT for a class table that is not sound (two classes
-// of one name, a missing handler, too many parameters); RESOURCE_EXHAUSTED.
+// of one name, a missing handler, too many parameters), and when
+// `simulate_with` is no simulation; RESOURCE_EXHAUSTED.
 WEFT_API WEFT_MUST_USE weft_status_t weft_runtime_create(
     const weft_runtime_options_t* options, weft_runtime_t** out_runtime);
 
@@ -65,8 +70,8 @@ WEFT_API WEFT_MUST_USE weft_status_t weft_runtime_stop(weft_runtime_t* runtime,
 // Stops without a limit if it has not stopped, then frees. Futures that are
 // still held stay valid, and so do their outcomes, until they are released.
 // Thread: the last call on this runtime: no other thread uses it, or waits for
-// one of its futures, any more. In one of its own tasks it gives a warning and
-// does nothing.
+// one of its futures, any more. In one of its own tasks, and while others take
+// part in its simulation, it gives a warning and does nothing.
 // NULL is fine.
 WEFT_API void weft_runtime_destroy(weft_runtime_t* runtime);
 

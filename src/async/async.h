@@ -106,12 +106,21 @@ void weft_unpark(weft_parker_t* parker);
 // lock.
 weft_mutex_t* weft_async_graph_lock(weft_runtime_t* runtime);
 
-// Fills the slot and starts the workers; NULL for `simulation_seed` makes the
-// real thing. 0 workers means one a core, 0 spare threads the default of 64.
-// Errors: RESOURCE_EXHAUSTED; destroy what there is.
-weft_status_t weft_async_create(weft_runtime_t* runtime, uint32_t worker_count,
-                                uint32_t spare_thread_limit,
-                                const uint64_t* simulation_seed);
+typedef struct weft_async_options {
+  // 0: one a core.
+  uint32_t worker_count;
+  // 0: 64.
+  uint32_t spare_thread_limit;
+  // A simulation: of its own, or that of another runtime if there is one.
+  bool is_simulation;
+  uint64_t seed;
+  weft_runtime_t* simulate_with;
+} weft_async_options_t;
+
+// Fills the slot and starts the workers. Errors: INVALID_ARGUMENT when
+// `simulate_with` is no simulation; RESOURCE_EXHAUSTED; destroy what there is.
+weft_status_t weft_async_create(weft_runtime_t* runtime,
+                                const weft_async_options_t* options);
 // Stops timers and workers, in that order, waiting for tasks that run until
 // the deadline. Tasks that are queued still run. Errors: DEADLINE_EXCEEDED
 // with what still runs; call it again.
@@ -122,6 +131,10 @@ void weft_async_destroy(weft_runtime_t* runtime);
 
 // The number of workers; 0 in a simulation.
 uint32_t weft_async_worker_count(weft_runtime_t* runtime);
+
+// FAILED_PRECONDITION while other runtimes take part in the simulation of this
+// one, and so it cannot be destroyed.
+weft_status_t weft_async_check_destroy(weft_runtime_t* runtime);
 
 // True when the runtime is a simulation.
 bool weft_async_is_simulated(weft_runtime_t* runtime);

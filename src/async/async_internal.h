@@ -34,12 +34,14 @@ struct weft_async {
   // Threads other than the pool's that are between `weft_progress_enter` and
   // `leave`.
   _Atomic uint32_t progress_users;
-  // --- Seldom written ---
   // What looks for frames of other processes; NULL for a runtime alone.
-  alignas(64) _Atomic(weft_progress_t*) progress;
-  // One of the two is there, and is the executor.
+  _Atomic(weft_progress_t*) progress;
+  // One of the two is there. The simulation is this runtime's own, or that of
+  // another which it takes part in.
   weft_pool_t* pool;
   weft_simulation_t* simulation;
+  weft_simulation_member_t* member;
+  // The pool or the member.
   weft_executor_t* executor;
 };
 

@@ -12,7 +12,9 @@
 // Whoever leaves a place does not call another thread to take it: while some
 // wait without the place, and all workers run long tasks, nobody may be at the
 // bell. Whoever sends must find another sleeper then, one of last resort.
-// Threads that are not the pool's flush only before they wait.
+// Threads that are not the pool's flush only before they wait. In a simulation
+// frames come by timers: `flush` is called after each step and before waits,
+// the other slots never.
 //
 // Thread: every slot is called from any thread of the process, with no lock
 // held.

@@ -147,13 +147,18 @@ static void send(fake_t* fake, frame_t* frame) {
   }
 }
 
-static void fake_init(fake_t* fake, uint32_t worker_count) {
+static void fake_init_with(fake_t* fake,
+                           const weft_runtime_options_t* options) {
   *fake = (fake_t){.progress.vtable = &fake_vtable};
   weft_mutex_init(&fake->lock);
   fake->last = &fake->first;
-  const weft_runtime_options_t options = {.worker_count = worker_count};
-  weft_kit_assert_ok(weft_runtime_create(&options, &fake->runtime));
+  weft_kit_assert_ok(weft_runtime_create(options, &fake->runtime));
   weft_async_set_progress(fake->runtime, &fake->progress);
+}
+
+static void fake_init(fake_t* fake, uint32_t worker_count) {
+  const weft_runtime_options_t options = {.worker_count = worker_count};
+  fake_init_with(fake, &options);
 }
 
 static void fake_deinit(fake_t* fake) {
@@ -382,6 +387,36 @@ static void frames_are_flushed_after_tasks_and_before_waits(void** state) {
   fake_deinit(&fake);
 }
 
+static void a_simulation_flushes_after_steps_and_before_waits(void** state) {
+  (void)state;
+  fake_t fake;
+  const weft_runtime_options_t options = {.simulate = true};
+  fake_init_with(&fake, &options);
+  _Atomic uint32_t ran = 0;
+  brief_t brief = {.task.run = run_brief, .word = &ran};
+  weft_executor_post(weft_runtime_executor(fake.runtime), &brief.task);
+  assert_int_equal(1, weft_runtime_run(fake.runtime, UINT64_MAX));
+  // What was sent from outside, and what the task has sent.
+  assert_int_equal(2, read_word(&fake.flushed));
+  weft_pair_t pair = weft_pair(fake.runtime);
+  flusher_t flusher = {
+      .task.run = wait_for_future, .fake = &fake, .future = pair.future};
+  weft_executor_post(weft_runtime_executor(fake.runtime), &flusher.task);
+  assert_int_equal(1, weft_runtime_run(fake.runtime, UINT64_MAX));
+  assert_int_equal(4, read_word(&fake.flushed));
+  assert_int_equal(0, read_word(&flusher.done));
+  weft_pair_set(&pair, weft_none());
+  // The step that wakes the task is the task's from then on.
+  assert_int_equal(1, weft_runtime_run(fake.runtime, UINT64_MAX));
+  assert_int_equal(6, read_word(&fake.flushed));
+  assert_int_equal(1, read_word(&flusher.done));
+  // Frames come by timers there.
+  assert_int_equal(0, read_word(&fake.armed[WEFT_SLEEPER_WAITING]));
+  assert_int_equal(0, read_word(&fake.polled));
+  weft_future_release(pair.future);
+  fake_deinit(&fake);
+}
+
 // --- Refusals, changes, the end ---------------------------------------------
 
 static void whoever_is_refused_the_place_sleeps_alone(void** state) {
@@ -511,6 +546,7 @@ int main(void) {
       cmocka_unit_test(an_idle_worker_runs_what_the_bell_was_rung_for),
       cmocka_unit_test(an_idle_thread_has_the_place_while_another_is_busy),
       cmocka_unit_test(frames_are_flushed_after_tasks_and_before_waits),
+      cmocka_unit_test(a_simulation_flushes_after_steps_and_before_waits),
       cmocka_unit_test(whoever_is_refused_the_place_sleeps_alone),
       cmocka_unit_test(a_progress_that_is_taken_away_is_not_called),
       cmocka_unit_test(after_the_stop_nobody_calls_not_even_who_still_waits),

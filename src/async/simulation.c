@@ -19,6 +19,8 @@ typedef struct driver {
   weft_simulation_t* simulation;
   struct driver* next;
   struct driver* next_idle;
+  // Whose task or timer it runs; NULL between steps.
+  weft_simulation_member_t* member;
   // Sleeps on it; 1 means it has the turn.
   _Atomic uint32_t turn;
 } driver_t;
@@ -30,20 +32,31 @@ typedef struct lane {
 
 // Everything is guarded by the turn: it is handed over with release and taken
 // with acquire, on the words that threads without it sleep on.
-struct weft_simulation {
+struct weft_simulation_member {
   weft_executor_t executor;
+  weft_simulation_t* simulation;
   weft_runtime_t* runtime;
-  uint64_t random;
-  int64_t now_ns;
+  weft_simulation_member_t* next;
+  uint32_t thread_limit;
   lane_t lanes[LANES];
   // A bit for each lane that is not empty.
   uint64_t occupied;
+  // Its tasks that have parked.
+  uint32_t parked_count;
+};
+
+struct weft_simulation {
+  // Who made it.
+  weft_runtime_t* runtime;
+  uint64_t random;
+  int64_t now_ns;
+  // In the order in which they joined.
+  weft_simulation_member_t* members;
+  uint32_t member_count;
   driver_t* drivers;
   driver_t* idle_drivers;
   uint32_t driver_count;
   uint32_t driver_limit;
-  // Tasks that have parked.
-  uint32_t parked_count;
   // The thread that has the turn.
   uint32_t holder;
   // The thread outside: what it sleeps on without the turn, the parker it
@@ -53,13 +66,15 @@ struct weft_simulation {
   int64_t until_ns;
   uint64_t step_limit;
   uint64_t steps;
+  // The run ends when this member has no tasks; NULL: when nothing is left.
+  const weft_simulation_member_t* stopping;
   bool is_ending;
 };
 
 // In a thread of a simulation: what it is there.
 static _Thread_local driver_t* this_driver;
 
-static const weft_executor_vtable_t simulation_vtable;
+static const weft_executor_vtable_t member_vtable;
 
 // --- Chance -----------------------------------------------------------------
 
@@ -80,12 +95,17 @@ static uint32_t choose(weft_simulation_t* simulation, uint32_t bound) {
 
 // --- Tasks ------------------------------------------------------------------
 
+static weft_simulation_member_t* member_of(weft_runtime_t* runtime) {
+  return weft_async_of(runtime)->member;
+}
+
 static void post(weft_executor_t* executor, weft_task_t* task) {
-  weft_simulation_t* simulation = (weft_simulation_t*)(void*)executor;
+  weft_simulation_member_t* member = (weft_simulation_member_t*)(void*)executor;
+  weft_simulation_t* simulation = member->simulation;
   // Whoever posts has the turn: a simulation knows no other threads.
   weft_assert(simulation->holder == weft_sys_thread_id());
   uint32_t index = choose(simulation, LANES);
-  lane_t* lane = &simulation->lanes[index];
+  lane_t* lane = &member->lanes[index];
   task->next = NULL;
   if (lane->last != NULL) {
     lane->last->next = task;
@@ -93,18 +113,22 @@ static void post(weft_executor_t* executor, weft_task_t* task) {
     lane->first = task;
   }
   lane->last = task;
-  simulation->occupied |= (uint64_t)1 << index;
+  member->occupied |= (uint64_t)1 << index;
 }
 
-static weft_task_t* take(weft_simulation_t* simulation, uint32_t index) {
-  lane_t* lane = &simulation->lanes[index];
+static weft_task_t* take(weft_simulation_member_t* member, uint32_t index) {
+  lane_t* lane = &member->lanes[index];
   weft_task_t* task = lane->first;
   lane->first = task->next;
   if (lane->first == NULL) {
     lane->last = NULL;
-    simulation->occupied &= ~((uint64_t)1 << index);
+    member->occupied &= ~((uint64_t)1 << index);
   }
   return task;
+}
+
+static bool has_tasks(const weft_simulation_member_t* member) {
+  return member->occupied != 0 || member->parked_count > 0;
 }
 
 // The number of the `n`th bit that is set.
@@ -117,10 +141,54 @@ static uint32_t nth_bit(uint64_t bits, uint32_t n) {
 
 // --- Steps ------------------------------------------------------------------
 
+static weft_timers_t* timers_of(const weft_simulation_member_t* member) {
+  return &weft_async_of(member->runtime)->timers;
+}
+
+static uint32_t count_lanes(const weft_simulation_member_t* member) {
+  return (uint32_t)__builtin_popcountll(member->occupied);
+}
+
+// 1 when its first timer is due, else 0.
+static uint32_t count_due(const weft_simulation_member_t* member) {
+  int64_t now_ns = member->simulation->now_ns;
+  return weft_timers_next_ns(timers_of(member)) <= now_ns ? 1 : 0;
+}
+
+static uint32_t sum(const weft_simulation_t* simulation,
+                    uint32_t (*count)(const weft_simulation_member_t* member)) {
+  uint32_t total = 0;
+  for (const weft_simulation_member_t* member = simulation->members;
+       member != NULL; member = member->next) {
+    total += count(member);
+  }
+  return total;
+}
+
+// The member that has the `*index`th of all that is counted; makes the index
+// one among its own.
+static weft_simulation_member_t* locate(
+    const weft_simulation_t* simulation,
+    uint32_t (*count)(const weft_simulation_member_t* member),
+    uint32_t* index) {
+  weft_simulation_member_t* member = simulation->members;
+  uint32_t own;
+  while (*index >= (own = count(member))) {
+    *index -= own;
+    member = member->next;
+  }
+  return member;
+}
+
 // Moves the clock to the next timer; false when there is none, or none that
 // is due by the time that the thread outside allows.
-static bool advance(weft_simulation_t* simulation, weft_timers_t* timers) {
-  int64_t next_ns = weft_timers_next_ns(timers);
+static bool advance(weft_simulation_t* simulation) {
+  int64_t next_ns = WEFT_TIME_INFINITE;
+  for (weft_simulation_member_t* member = simulation->members; member != NULL;
+       member = member->next) {
+    int64_t own_ns = weft_timers_next_ns(timers_of(member));
+    next_ns = own_ns < next_ns ? own_ns : next_ns;
+  }
   if (next_ns == WEFT_TIME_INFINITE || next_ns > simulation->until_ns) {
     return false;
   }
@@ -130,22 +198,36 @@ static bool advance(weft_simulation_t* simulation, weft_timers_t* timers) {
   return true;
 }
 
-// Runs one task or timer; false when there is none. A timer that is due takes
-// part in the draw.
+// Runs the `index`th of the lanes that have tasks and the timers that are due.
+static void run_chosen(weft_simulation_t* simulation, uint32_t index,
+                       uint32_t lanes) {
+  driver_t* driver = this_driver;
+  if (index >= lanes) {
+    index -= lanes;
+    driver->member = locate(simulation, count_due, &index);
+    weft_timers_run_one(timers_of(driver->member), simulation->now_ns);
+  } else {
+    weft_simulation_member_t* member = locate(simulation, count_lanes, &index);
+    weft_task_t* task = take(member, nth_bit(member->occupied, index));
+    driver->member = member;
+    task->run(task);
+  }
+  if (driver->member != NULL) {
+    weft_async_flush(weft_async_of(driver->member->runtime));
+    driver->member = NULL;
+  }
+}
+
+// Runs one task or timer; false when there is none. The timers that are due,
+// one a member, take part in the draw.
 static bool step(weft_simulation_t* simulation) {
-  weft_timers_t* timers = &weft_async_of(simulation->runtime)->timers;
-  if (simulation->occupied == 0 && !advance(simulation, timers)) {
+  uint32_t lanes = sum(simulation, count_lanes);
+  if (lanes == 0 && !advance(simulation)) {
     return false;
   }
-  uint32_t lanes = (uint32_t)__builtin_popcountll(simulation->occupied);
-  bool is_due = weft_timers_next_ns(timers) <= simulation->now_ns;
-  uint32_t chosen = choose(simulation, lanes + (is_due ? 1 : 0));
+  uint32_t due = sum(simulation, count_due);
   simulation->steps++;
-  if (chosen == lanes) {
-    return weft_timers_run_one(timers, simulation->now_ns);
-  }
-  weft_task_t* task = take(simulation, nth_bit(simulation->occupied, chosen));
-  task->run(task);
+  run_chosen(simulation, choose(simulation, lanes + due), lanes);
   return true;
 }
 
@@ -185,13 +267,19 @@ static void list_idle(driver_t* driver) {
   driver->simulation->idle_drivers = driver;
 }
 
+// True when the thread outside is to have the turn again in any case.
+static bool is_over(const weft_simulation_t* simulation) {
+  return simulation->steps >= simulation->step_limit ||
+         (simulation->stopping != NULL && !has_tasks(simulation->stopping));
+}
+
 static void drive(void* user) {
   driver_t* driver = user;
   weft_simulation_t* simulation = driver->simulation;
   this_driver = driver;
   rest(driver);
   while (!simulation->is_ending) {
-    if (simulation->steps < simulation->step_limit && step(simulation)) {
+    if (!is_over(simulation) && step(simulation)) {
       continue;
     }
     list_idle(driver);
@@ -208,7 +296,7 @@ static weft_status_t take_driver(weft_simulation_t* simulation,
     simulation->idle_drivers = (*out_driver)->next_idle;
     return WEFT_OK;
   }
-  if (simulation->driver_count == simulation->driver_limit) {
+  if (simulation->driver_count >= simulation->driver_limit) {
     return weft_status_make(
         WEFT_STATUS_RESOURCE_EXHAUSTED,
         "all %u threads of the simulation wait: let fewer handlers wait at a "
@@ -240,6 +328,10 @@ static weft_status_t take_driver(weft_simulation_t* simulation,
 // The thread outside lets the simulation run so far.
 static void begin_run(weft_simulation_t* simulation, int64_t until_ns,
                       uint64_t step_limit) {
+  for (weft_simulation_member_t* member = simulation->members; member != NULL;
+       member = member->next) {
+    weft_async_flush(weft_async_of(member->runtime));
+  }
   simulation->until_ns = until_ns;
   simulation->step_limit = step_limit;
   simulation->steps = 0;
@@ -252,6 +344,8 @@ static void resume(weft_task_t* task) {
   if (driver->simulation->outside_parker == parker) {
     driver->simulation->outside_parker = NULL;
   }
+  // When this returns, much may have happened: the member may be gone.
+  driver->member = NULL;
   list_idle(driver);
   give_turn(&parker->turn);
   rest(driver);
@@ -259,16 +353,17 @@ static void resume(weft_task_t* task) {
 
 void weft_simulation_unpark(weft_simulation_t* simulation,
                             weft_parker_t* parker) {
+  (void)simulation;
   weft_timer_stop(&parker->timer);
-  post(&simulation->executor, &parker->resume);
+  post(&member_of(parker->runtime)->executor, &parker->resume);
 }
 
 static void deadline_passed(weft_timer_t* timer, void* user) {
-  weft_simulation_t* simulation = user;
+  weft_simulation_member_t* member = user;
   weft_parker_t* parker = WEFT_CONTAINER_OF(timer, weft_parker_t, timer);
   // Relaxed: guarded by the turn.
   atomic_store_explicit(&parker->word, WEFT_PARKER_LATE, memory_order_relaxed);
-  post(&simulation->executor, &parker->resume);
+  post(&member->executor, &parker->resume);
 }
 
 // Prepares a parker for the sleep of its thread.
@@ -279,12 +374,14 @@ static void lie_down(weft_simulation_t* simulation, weft_parker_t* parker,
                         memory_order_relaxed);
   parker->resume.run = resume;
   if (deadline_ns != WEFT_TIME_INFINITE) {
-    weft_timers_start_internal(&weft_async_of(simulation->runtime)->timers,
-                               &parker->timer, deadline_ns, deadline_passed,
-                               simulation);
+    weft_simulation_member_t* member = member_of(parker->runtime);
+    weft_timers_start_internal(timers_of(member), &parker->timer, deadline_ns,
+                               deadline_passed, member);
   }
   if (weft_simulation_is_inside(simulation)) {
-    simulation->parked_count++;
+    weft_simulation_member_t* own = this_driver->member;
+    own->parked_count++;
+    weft_async_flush(weft_async_of(own->runtime));
   } else {
     simulation->outside_parker = parker;
     begin_run(simulation, WEFT_TIME_INFINITE, UINT64_MAX);
@@ -296,7 +393,7 @@ static void lie_down(weft_simulation_t* simulation, weft_parker_t* parker,
 static weft_status_t get_up(weft_simulation_t* simulation,
                             weft_parker_t* parker) {
   if (weft_simulation_is_inside(simulation)) {
-    simulation->parked_count--;
+    this_driver->member->parked_count--;
   }
   // Relaxed: guarded by the turn.
   switch (atomic_exchange_explicit(&parker->word, WEFT_PARKER_EMPTY,
@@ -324,7 +421,7 @@ weft_status_t weft_simulation_park(weft_simulation_t* simulation,
   driver_t* driver;
   WEFT_RETURN_IF_ERROR(take_driver(simulation, &driver));
   lie_down(simulation, parker, deadline_ns);
-  weft_count(simulation->runtime, WEFT_COUNTER_waits_blocked, 1);
+  weft_count(parker->runtime, WEFT_COUNTER_waits_blocked, 1);
   give_turn(&driver->turn);
   await_turn(simulation, &parker->turn);
   return get_up(simulation, parker);
@@ -357,16 +454,20 @@ uint64_t weft_simulation_run(weft_simulation_t* simulation,
   return simulation->steps;
 }
 
-weft_status_t weft_simulation_stop(weft_simulation_t* simulation,
+weft_status_t weft_simulation_stop(weft_simulation_member_t* member,
                                    int64_t deadline_ns) {
-  if (simulation->occupied != 0 || simulation->parked_count > 0) {
-    WEFT_RETURN_IF_ERROR(run(simulation, deadline_ns, UINT64_MAX));
+  weft_simulation_t* simulation = member->simulation;
+  if (has_tasks(member)) {
+    simulation->stopping = member;
+    weft_status_t status = run(simulation, deadline_ns, UINT64_MAX);
+    simulation->stopping = NULL;
+    WEFT_RETURN_IF_ERROR(status);
   }
-  if (simulation->parked_count > 0) {
-    return weft_status_make(
-        WEFT_STATUS_DEADLINE_EXCEEDED,
-        "the executor has not stopped: %u task%s", simulation->parked_count,
-        simulation->parked_count == 1 ? " waits" : "s wait");
+  if (has_tasks(member)) {
+    return weft_status_make(WEFT_STATUS_DEADLINE_EXCEEDED,
+                            "the executor has not stopped: %u task%s",
+                            member->parked_count,
+                            member->parked_count == 1 ? " waits" : "s wait");
   }
   return WEFT_OK;
 }
@@ -377,8 +478,7 @@ bool weft_simulation_is_inside(const weft_simulation_t* simulation) {
 
 // --- Life -------------------------------------------------------------------
 
-weft_status_t weft_simulation_create(weft_runtime_t* runtime,
-                                     uint32_t thread_limit, uint64_t seed,
+weft_status_t weft_simulation_create(weft_runtime_t* runtime, uint64_t seed,
                                      weft_simulation_t** out_simulation) {
   weft_simulation_t* simulation =
       weft_memory_allocate_zeroed(runtime->allocator, sizeof(*simulation));
@@ -387,32 +487,80 @@ weft_status_t weft_simulation_create(weft_runtime_t* runtime,
     return weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED,
                             "no memory for the simulation");
   }
-  simulation->executor.vtable = &simulation_vtable;
   simulation->runtime = runtime;
   simulation->random = seed;
   simulation->now_ns = START_NS;
-  simulation->driver_limit = thread_limit;
   simulation->holder = weft_sys_thread_id();
   return WEFT_OK;
 }
 
-weft_executor_t* weft_simulation_executor(weft_simulation_t* simulation) {
-  return &simulation->executor;
+weft_status_t weft_simulation_join(weft_simulation_t* simulation,
+                                   weft_runtime_t* runtime,
+                                   uint32_t thread_limit,
+                                   weft_simulation_member_t** out_member) {
+  weft_assert(simulation->holder == weft_sys_thread_id());
+  weft_simulation_member_t* member =
+      weft_memory_allocate_zeroed(runtime->allocator, sizeof(*member));
+  *out_member = member;
+  if (member == NULL) {
+    return weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED,
+                            "no memory for a member of the simulation");
+  }
+  member->executor.vtable = &member_vtable;
+  member->simulation = simulation;
+  member->runtime = runtime;
+  member->thread_limit = thread_limit;
+  weft_simulation_member_t** link = &simulation->members;
+  while (*link != NULL) {
+    link = &(*link)->next;
+  }
+  *link = member;
+  simulation->member_count++;
+  simulation->driver_limit += thread_limit;
+  return WEFT_OK;
+}
+
+weft_executor_t* weft_simulation_executor(weft_simulation_member_t* member) {
+  return &member->executor;
 }
 
 int64_t weft_simulation_now_ns(const weft_simulation_t* simulation) {
   return simulation->now_ns;
 }
 
+weft_runtime_t* weft_simulation_owner(const weft_simulation_t* simulation) {
+  return simulation->runtime;
+}
+
+uint32_t weft_simulation_member_count(const weft_simulation_t* simulation) {
+  return simulation->member_count;
+}
+
+void weft_simulation_leave(weft_simulation_member_t* member) {
+  if (member == NULL) {
+    return;
+  }
+  weft_simulation_t* simulation = member->simulation;
+  while (member->occupied != 0) {
+    weft_task_t* task = take(member, nth_bit(member->occupied, 0));
+    task->run(task);
+  }
+  weft_simulation_member_t** link = &simulation->members;
+  while (*link != member) {
+    link = &(*link)->next;
+  }
+  *link = member->next;
+  simulation->member_count--;
+  simulation->driver_limit -= member->thread_limit;
+  weft_memory_free(member->runtime->allocator, member, sizeof(*member));
+}
+
 void weft_simulation_destroy(weft_simulation_t* simulation) {
   if (simulation == NULL) {
     return;
   }
+  weft_assert(simulation->members == NULL);
   const weft_allocator_t* allocator = simulation->runtime->allocator;
-  while (simulation->occupied != 0) {
-    weft_task_t* task = take(simulation, nth_bit(simulation->occupied, 0));
-    task->run(task);
-  }
   simulation->is_ending = true;
   while (simulation->drivers != NULL) {
     driver_t* driver = simulation->drivers;
@@ -424,6 +572,6 @@ void weft_simulation_destroy(weft_simulation_t* simulation) {
   weft_memory_free(allocator, simulation, sizeof(*simulation));
 }
 
-static const weft_executor_vtable_t simulation_vtable = {
+static const weft_executor_vtable_t member_vtable = {
     .post = post,
 };

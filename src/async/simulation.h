@@ -18,6 +18,10 @@
 // Tasks wait in lanes, each in order; a post chooses a lane by chance and so
 // does each step. With fewer tasks than lanes nearly every order can happen,
 // and every step takes the same time however many tasks wait.
+//
+// Several runtimes can be *members* of one simulation: they share the turn, the
+// seed and the clock, and each has lanes and timers of its own. Members come
+// and go; the runtime that made the simulation goes last.
 
 #ifndef WEFT_ASYNC_SIMULATION_H_
 #define WEFT_ASYNC_SIMULATION_H_
@@ -25,14 +29,25 @@
 #include "async/async.h"
 
 typedef struct weft_simulation weft_simulation_t;
+typedef struct weft_simulation_member weft_simulation_member_t;
 
-// Errors: RESOURCE_EXHAUSTED. `thread_limit` bounds the threads that it
-// starts, one when something first runs and one for each task that parks.
-weft_status_t weft_simulation_create(weft_runtime_t* runtime,
-                                     uint32_t thread_limit, uint64_t seed,
+// Makes a simulation, of `runtime`, without members. Errors:
+// RESOURCE_EXHAUSTED.
+weft_status_t weft_simulation_create(weft_runtime_t* runtime, uint64_t seed,
                                      weft_simulation_t** out_simulation);
-weft_executor_t* weft_simulation_executor(weft_simulation_t* simulation);
+// Makes the runtime a member. The thread limits of the members bound together
+// the threads that are started, one when something first runs and one for each
+// task that parks. Thread: the one that has the turn.
+// Errors: RESOURCE_EXHAUSTED.
+weft_status_t weft_simulation_join(weft_simulation_t* simulation,
+                                   weft_runtime_t* runtime,
+                                   uint32_t thread_limit,
+                                   weft_simulation_member_t** out_member);
+weft_executor_t* weft_simulation_executor(weft_simulation_member_t* member);
 int64_t weft_simulation_now_ns(const weft_simulation_t* simulation);
+// The runtime that made it.
+weft_runtime_t* weft_simulation_owner(const weft_simulation_t* simulation);
+uint32_t weft_simulation_member_count(const weft_simulation_t* simulation);
 
 // True when the calling thread takes steps of this simulation.
 bool weft_simulation_is_inside(const weft_simulation_t* simulation);
@@ -49,11 +64,15 @@ void weft_simulation_unpark(weft_simulation_t* simulation,
 uint64_t weft_simulation_run(weft_simulation_t* simulation,
                              uint64_t step_limit);
 
-// Runs what there is. Errors: DEADLINE_EXCEEDED when tasks are left that wait
-// for ever, or beyond the deadline.
-weft_status_t weft_simulation_stop(weft_simulation_t* simulation,
+// Runs until the member has no tasks; the others go on meanwhile. Errors:
+// DEADLINE_EXCEEDED when tasks are left that wait for ever, or beyond the
+// deadline.
+weft_status_t weft_simulation_stop(weft_simulation_member_t* member,
                                    int64_t deadline_ns);
-// Ends the threads and frees; NULL is fine. After a stop that succeeded.
+// Runs the tasks that were posted since, on the calling thread, which has the
+// turn, and frees the member; NULL is fine. After a stop that succeeded.
+void weft_simulation_leave(weft_simulation_member_t* member);
+// Ends the threads and frees, when all have left; NULL is fine.
 void weft_simulation_destroy(weft_simulation_t* simulation);
 
 #endif  // WEFT_ASYNC_SIMULATION_H_

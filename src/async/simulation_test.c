@@ -17,6 +17,14 @@ static weft_runtime_t* make_simulation(uint64_t seed) {
   return runtime;
 }
 
+// Another that takes part in the simulation of `owner`.
+static weft_runtime_t* join_simulation(weft_runtime_t* owner) {
+  const weft_runtime_options_t options = {.simulate_with = owner};
+  weft_runtime_t* runtime;
+  weft_kit_assert_ok(weft_runtime_create(&options, &runtime));
+  return runtime;
+}
+
 static void end_simulation(weft_runtime_t* runtime) {
   weft_kit_assert_ok(weft_runtime_stop(runtime, WEFT_TIME_INFINITE));
   weft_runtime_destroy(runtime);
@@ -38,14 +46,18 @@ typedef struct world world_t;
 typedef struct player {
   weft_task_t task;
   world_t* world;
+  weft_runtime_t* runtime;
   uint32_t index;
   uint32_t rounds;
   weft_parker_t parker;
   weft_timer_t timer;
 } player_t;
 
+#define MEMBERS 3
+
 struct world {
-  weft_runtime_t* runtime;
+  // The players are spread over them; the first owns the simulation.
+  weft_runtime_t* runtimes[MEMBERS];
   player_t players[ACTORS];
   uint32_t log[LOG_LIMIT];
   uint32_t log_length;
@@ -72,31 +84,39 @@ static void play(weft_task_t* task) {
     return;
   }
   int64_t deadline_ns =
-      weft_deadline_after(world->runtime, (1 + player->index % 3) * SECOND_NS);
-  weft_status_t status = weft_timer_start(world->runtime, &player->timer,
+      weft_deadline_after(player->runtime, (1 + player->index % 3) * SECOND_NS);
+  weft_status_t status = weft_timer_start(player->runtime, &player->timer,
                                           deadline_ns, 0, timer_called, player);
   note(world, 3 + (uint32_t)weft_status_ignore(status), player->index);
   status = weft_park(&player->parker, deadline_ns);
   note(world, 30 + (uint32_t)weft_status_ignore(status), player->index);
   note(world, weft_timer_stop(&player->timer) ? 60 : 61, player->index);
-  post(world->runtime, &player->task);
+  post(player->runtime, &player->task);
 }
 
-// Plays the whole program with a seed; returns the number of steps.
-static uint64_t play_world(uint64_t seed, world_t* world) {
+// Plays the whole program with a seed, on so many runtimes; returns the number
+// of steps.
+static uint64_t play_world(uint64_t seed, uint32_t runtime_count,
+                           world_t* world) {
   memset(world, 0, sizeof(*world));
-  world->runtime = make_simulation(seed);
+  world->runtimes[0] = make_simulation(seed);
+  for (uint32_t i = 1; i < runtime_count; i++) {
+    world->runtimes[i] = join_simulation(world->runtimes[0]);
+  }
   for (uint32_t i = 0; i < ACTORS; i++) {
     player_t* player = &world->players[i];
     player->task.run = play;
     player->world = world;
+    player->runtime = world->runtimes[i % runtime_count];
     player->index = i;
     player->rounds = 5;
-    weft_parker_init(&player->parker, world->runtime);
-    post(world->runtime, &player->task);
+    weft_parker_init(&player->parker, player->runtime);
+    post(player->runtime, &player->task);
   }
-  uint64_t steps = weft_runtime_run(world->runtime, UINT64_MAX);
-  end_simulation(world->runtime);
+  uint64_t steps = weft_runtime_run(world->runtimes[0], UINT64_MAX);
+  for (uint32_t i = runtime_count; i-- > 0;) {
+    end_simulation(world->runtimes[i]);
+  }
   return steps;
 }
 
@@ -106,10 +126,12 @@ static void the_same_seed_takes_the_same_course(weft_kit_random_t* random,
   static world_t first;
   static world_t second;
   uint64_t seed = weft_kit_random_next(random);
-  uint64_t steps = play_world(seed, &first);
-  assert_int_equal(steps, play_world(seed, &second));
-  assert_int_equal(first.log_length, second.log_length);
-  assert_memory_equal(first.log, second.log, sizeof(first.log));
+  for (uint32_t count = 1; count <= MEMBERS; count++) {
+    uint64_t steps = play_world(seed, count, &first);
+    assert_int_equal(steps, play_world(seed, count, &second));
+    assert_int_equal(first.log_length, second.log_length);
+    assert_memory_equal(first.log, second.log, sizeof(first.log));
+  }
 }
 
 static void a_run_can_be_repeated(void** state) {
@@ -121,10 +143,10 @@ static void seeds_differ_in_the_course_they_take(void** state) {
   (void)state;
   static world_t first;
   static world_t other;
-  play_world(1, &first);
+  play_world(1, 1, &first);
   uint32_t different = 0;
   for (uint64_t seed = 2; seed < 12; seed++) {
-    play_world(seed, &other);
+    play_world(seed, 1, &other);
     different += memcmp(first.log, other.log, sizeof(first.log)) != 0;
   }
   assert_true(different >= 9);
@@ -374,6 +396,165 @@ static void a_stop_tells_of_tasks_that_wait_and_drops_timers(void** state) {
   assert_true(waiter.is_over);
 }
 
+// --- Several runtimes in one simulation -------------------------------------
+
+static void members_share_the_turn_and_the_clock(void** state) {
+  (void)state;
+  weft_runtime_t* owner = make_simulation(1);
+  weft_runtime_t* member = join_simulation(owner);
+  int64_t start_ns = weft_runtime_now_ns(owner);
+  assert_int_equal(start_ns, weft_runtime_now_ns(member));
+  weft_parker_t parker;
+  weft_parker_init(&parker, owner);
+  // A task of one wakes whoever waits at the other.
+  unparker_t unparker = {{.run = run_unparker}, &parker};
+  post(member, &unparker.task);
+  weft_kit_assert_ok(weft_park(&parker, WEFT_TIME_INFINITE));
+  waiter_t waiter;
+  init_waiter(&waiter, member);
+  post(owner, &waiter.task);
+  assert_int_equal(1, weft_runtime_run(member, UINT64_MAX));
+  weft_unpark(&waiter.parker);
+  assert_int_equal(1, weft_runtime_run(owner, UINT64_MAX));
+  assert_true(waiter.is_over);
+  weft_parker_init(&parker, member);
+  weft_kit_assert_status(
+      WEFT_STATUS_DEADLINE_EXCEEDED,
+      weft_park(&parker, weft_deadline_after(member, SECOND_NS)));
+  assert_int_equal(start_ns + SECOND_NS, weft_runtime_now_ns(owner));
+  end_simulation(member);
+  end_simulation(owner);
+}
+
+typedef struct ticker {
+  weft_timer_t timer;
+  uint32_t* order;
+  uint32_t* count;
+  uint32_t index;
+} ticker_t;
+
+static void tick(weft_timer_t* timer, void* user) {
+  ticker_t* ticker = user;
+  (void)timer;
+  if (ticker->order != NULL) {
+    ticker->order[*ticker->count] = ticker->index;
+  }
+  *ticker->count += 1;
+}
+
+static void timers_of_several_members_run_by_time_then_in_any_order(
+    void** state) {
+  (void)state;
+  uint32_t seen[2] = {0, 0};
+  for (uint64_t seed = 0; seed < 50; seed++) {
+    weft_runtime_t* runtimes[2];
+    runtimes[0] = make_simulation(seed);
+    runtimes[1] = join_simulation(runtimes[0]);
+    uint32_t order[4];
+    uint32_t count = 0;
+    ticker_t tickers[4];
+    for (uint32_t i = 0; i < 4; i++) {
+      tickers[i] = (ticker_t){.order = order, .count = &count, .index = i};
+      weft_runtime_t* runtime = runtimes[i % 2];
+      int64_t deadline_ns =
+          weft_deadline_after(runtime, (2 - (int64_t)i / 2) * SECOND_NS);
+      weft_kit_assert_ok(weft_timer_start(runtime, &tickers[i].timer,
+                                          deadline_ns, 0, tick, &tickers[i]));
+    }
+    assert_int_equal(4, weft_runtime_run(runtimes[0], UINT64_MAX));
+    assert_true(order[0] + order[1] == 5 && order[2] + order[3] == 1);
+    seen[order[2]]++;
+    end_simulation(runtimes[1]);
+    end_simulation(runtimes[0]);
+  }
+  assert_true(seen[0] > 10 && seen[1] > 10);
+}
+
+static void a_member_stops_while_others_go_on(void** state) {
+  (void)state;
+  weft_runtime_t* owner = make_simulation(1);
+  weft_runtime_t* member = join_simulation(owner);
+  weft_runtime_t* other = join_simulation(owner);
+  uint32_t ticks = 0;
+  ticker_t ticker = {.count = &ticks};
+  weft_kit_assert_ok(weft_timer_start(owner, &ticker.timer,
+                                      weft_deadline_after(owner, SECOND_NS),
+                                      SECOND_NS, tick, &ticker));
+  waiter_t waiter;
+  init_waiter(&waiter, member);
+  waiter.deadline_ns = weft_deadline_after(member, 10 * SECOND_NS + 1);
+  post(member, &waiter.task);
+  end_simulation(member);
+  assert_int_equal(WEFT_STATUS_DEADLINE_EXCEEDED, waiter.code);
+  assert_int_equal(10, ticks);
+  // Another comes, and they go in any order.
+  member = join_simulation(other);
+  weft_kit_assert_ok(weft_runtime_stop(owner, WEFT_TIME_INFINITE));
+  end_simulation(other);
+  init_waiter(&waiter, member);
+  waiter.deadline_ns = weft_deadline_after(member, SECOND_NS);
+  post(member, &waiter.task);
+  weft_runtime_run(member, UINT64_MAX);
+  assert_int_equal(WEFT_STATUS_DEADLINE_EXCEEDED, waiter.code);
+  assert_int_equal(10, ticks);
+  end_simulation(member);
+  weft_runtime_destroy(owner);
+}
+
+static void note_warning(void* user, weft_status_t warning) {
+  *(weft_status_code_t*)user = weft_status_code(warning);
+}
+
+static void the_owner_of_a_simulation_goes_last(void** state) {
+  (void)state;
+  weft_status_code_t code = WEFT_STATUS_OK;
+  const weft_runtime_options_t options = {
+      .simulate = true, .on_warning = note_warning, .warning_user = &code};
+  weft_runtime_t* owner;
+  weft_kit_assert_ok(weft_runtime_create(&options, &owner));
+  weft_runtime_t* member = join_simulation(owner);
+  weft_runtime_destroy(owner);
+  assert_int_equal(WEFT_STATUS_FAILED_PRECONDITION, code);
+  end_simulation(member);
+  end_simulation(owner);
+}
+
+static void what_is_no_simulation_has_no_members(void** state) {
+  (void)state;
+  const weft_runtime_options_t options = {.worker_count = 1};
+  weft_runtime_t* real;
+  weft_kit_assert_ok(weft_runtime_create(&options, &real));
+  const weft_runtime_options_t joining = {.simulate_with = real};
+  weft_runtime_t* runtime;
+  weft_kit_assert_status_says(WEFT_STATUS_INVALID_ARGUMENT, "is no simulation",
+                              weft_runtime_create(&joining, &runtime));
+  assert_null(runtime);
+  weft_runtime_destroy(real);
+}
+
+static weft_status_t create_member(const weft_allocator_t* allocator,
+                                   void* user, void** out_object) {
+  const weft_runtime_options_t options = {.allocator = allocator,
+                                          .simulate_with = user};
+  weft_runtime_t* runtime;
+  weft_status_t status = weft_runtime_create(&options, &runtime);
+  *out_object = runtime;
+  return status;
+}
+
+static void destroy_member(void* object, void* user) {
+  (void)user;
+  weft_runtime_destroy(object);
+}
+
+static void a_member_is_made_whole_or_not_at_all(void** state) {
+  (void)state;
+  weft_runtime_t* owner = make_simulation(1);
+  const weft_kit_creation_t creation = {create_member, destroy_member, owner};
+  weft_kit_sweep(&creation);
+  end_simulation(owner);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_run_can_be_repeated),
@@ -388,6 +569,12 @@ int main(void) {
       cmocka_unit_test(waits_beyond_the_spare_threads_are_refused),
       cmocka_unit_test(a_run_ends_at_the_step_limit),
       cmocka_unit_test(a_stop_tells_of_tasks_that_wait_and_drops_timers),
+      cmocka_unit_test(members_share_the_turn_and_the_clock),
+      cmocka_unit_test(timers_of_several_members_run_by_time_then_in_any_order),
+      cmocka_unit_test(a_member_stops_while_others_go_on),
+      cmocka_unit_test(the_owner_of_a_simulation_goes_last),
+      cmocka_unit_test(what_is_no_simulation_has_no_members),
+      cmocka_unit_test(a_member_is_made_whole_or_not_at_all),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -55,9 +55,14 @@ static weft_status_t create_layers(weft_runtime_t* runtime,
   WEFT_RETURN_IF_ERROR(create_base(runtime, options));
   WEFT_RETURN_IF_ERROR(
       weft_trace_create(runtime, options->on_warning, options->warning_user));
-  WEFT_RETURN_IF_ERROR(weft_async_create(
-      runtime, options->worker_count, options->spare_thread_limit,
-      options->simulate ? &options->seed : NULL));
+  const weft_async_options_t async_options = {
+      .worker_count = options->worker_count,
+      .spare_thread_limit = options->spare_thread_limit,
+      .is_simulation = options->simulate,
+      .seed = options->seed,
+      .simulate_with = options->simulate_with,
+  };
+  WEFT_RETURN_IF_ERROR(weft_async_create(runtime, &async_options));
   WEFT_RETURN_IF_ERROR(weft_memory_create(runtime, options->arena_limit_bytes));
   const weft_actor_layer_options_t actor_options = {
       .classes = options->classes,
@@ -169,7 +174,10 @@ void weft_runtime_destroy(weft_runtime_t* runtime) {
   if (runtime == NULL) {
     return;
   }
-  weft_status_t status = weft_runtime_stop(runtime, WEFT_TIME_INFINITE);
+  weft_status_t status = weft_async_check_destroy(runtime);
+  if (status == WEFT_OK) {
+    status = weft_runtime_stop(runtime, WEFT_TIME_INFINITE);
+  }
   if (status == WEFT_OK) {
     destroy_layers(runtime);
     return;
@@ -180,7 +188,8 @@ void weft_runtime_destroy(weft_runtime_t* runtime) {
     weft_status_release(status);
     return;
   }
-  // A handler destroys its own runtime: it is told so, and nothing happens.
+  // A handler destroys its own runtime, or others take part in its simulation:
+  // the caller is told so, and nothing happens.
   weft_warn(runtime, status);
 }
 
