@@ -117,8 +117,8 @@ weft_status_t weft_arena_give_back(weft_arena_t* arena,
 weft_status_t weft_arena_home(weft_arena_t* arena,
                               const weft_block_name_t* name, weft_holder_t from,
                               weft_storage_t** out_storage);
-// All loans of a holder end, and of the lives of its rank before it: it is
-// dead, and everything that it ever sent has been dealt with.
+// All loans of a holder end: it is dead, and everything that it ever sent has
+// been dealt with.
 void weft_arena_strike_off(weft_arena_t* arena, weft_holder_t holder);
 
 // The descriptor of a segment, to be sent to a reader; it stays as long as a

@@ -97,8 +97,10 @@ struct weft_loan_rank {
   weft_dlist_t loans;
   uint64_t lent_bytes;
   uint32_t rank;
-  // Lives before this one are over.
+  // Lives before this one are over, and those whose bits are set: bit 0 is
+  // this one's. A life may be over before an earlier one has been dealt with.
   uint32_t first_live;
+  uint64_t struck_off;
 };
 
 // To be freed without the lock.

@@ -128,9 +128,29 @@ static weft_loan_rank_t* find_rank_locked(const weft_arena_t* arena,
 static void insert_rank_locked(weft_arena_t* arena, weft_loan_rank_t* rank,
                                uint32_t number) {
   weft_loan_rank_t** bucket = &arena->ranks[number % WEFT_RANK_BUCKETS];
-  *rank = (weft_loan_rank_t){.rank = number, .next = *bucket};
+  *rank = (weft_loan_rank_t){.rank = number, .first_live = 1, .next = *bucket};
   weft_dlist_init(&rank->loans);
   *bucket = rank;
+}
+
+static bool is_struck_off(const weft_loan_rank_t* rank, uint32_t life) {
+  if (life < rank->first_live) {
+    return true;
+  }
+  uint32_t bit = life - rank->first_live;
+  return bit < 64 && (rank->struck_off >> bit & 1) != 0;
+}
+
+static void strike_off_locked(weft_loan_rank_t* rank, uint32_t life) {
+  if (is_struck_off(rank, life)) {
+    return;
+  }
+  // The first lives are over once all before them are, or 64 have followed.
+  while (life - rank->first_live >= 64 || (rank->struck_off & 1) != 0) {
+    rank->struck_off >>= 1;
+    rank->first_live++;
+  }
+  rank->struck_off |= UINT64_C(1) << (life - rank->first_live);
 }
 
 // The rank of a holder; NULL without memory. Takes the lock, and may give it
@@ -188,7 +208,7 @@ static weft_status_code_t change_locked(weft_arena_t* arena, change_t* change,
   if (rank == NULL) {
     return WEFT_STATUS_RESOURCE_EXHAUSTED;
   }
-  if (incarnation(change->holder) < rank->first_live) {
+  if (is_struck_off(rank, incarnation(change->holder))) {
     return WEFT_STATUS_PEER_DIED;
   }
   uint32_t count = 0;
@@ -344,15 +364,16 @@ typedef struct ended {
   weft_storage_t* storages[END_BATCH];
 } ended_t;
 
-// Ends loans of lives up to `last`. False when there are none left.
-static bool end_some_locked(weft_loan_rank_t* rank, uint32_t last,
+// Ends loans of a holder, or, when it is NULL, of all lives of the rank. False
+// when there are none left.
+static bool end_some_locked(weft_loan_rank_t* rank, const weft_holder_t* holder,
                             ended_t* ended) {
   weft_dlist_node_t* node = weft_dlist_first(&rank->loans);
   *ended = (ended_t){0};
   for (size_t i = 0; node != NULL && i < END_BATCH;) {
     weft_loan_t* loan = WEFT_CONTAINER_OF(node, weft_loan_t, node);
     node = weft_dlist_next(&rank->loans, node);
-    if (incarnation(loan->holder) <= last) {
+    if (holder == NULL || loan->holder == *holder) {
       weft_storage_t* storage = remove_loan_locked(loan);
       if (storage != NULL) {
         ended->storages[ended->storage_count++] = storage;
@@ -367,9 +388,9 @@ static bool end_some_locked(weft_loan_rank_t* rank, uint32_t last,
 
 // The lock is held, and given up.
 static void end_all_and_unlock(weft_arena_t* arena, weft_loan_rank_t* rank,
-                               uint32_t last) {
+                               const weft_holder_t* holder) {
   ended_t ended;
-  while (end_some_locked(rank, last, &ended)) {
+  while (end_some_locked(rank, holder, &ended)) {
     weft_mutex_unlock(&arena->lock);
     free_loans(arena, ended.loans);
     for (size_t i = 0; i < ended.storage_count; i++) {
@@ -381,7 +402,6 @@ static void end_all_and_unlock(weft_arena_t* arena, weft_loan_rank_t* rank,
 }
 
 void weft_arena_strike_off(weft_arena_t* arena, weft_holder_t holder) {
-  uint32_t last = incarnation(holder);
   // Without memory to remember the death of a holder of nothing, a block that
   // is lent on to it later is kept until the arena ends.
   weft_loan_rank_t* rank = lock_rank(arena, holder);
@@ -389,10 +409,8 @@ void weft_arena_strike_off(weft_arena_t* arena, weft_holder_t holder) {
     weft_mutex_unlock(&arena->lock);
     return;
   }
-  if (rank->first_live <= last) {
-    rank->first_live = last + 1;
-  }
-  end_all_and_unlock(arena, rank, last);
+  strike_off_locked(rank, incarnation(holder));
+  end_all_and_unlock(arena, rank, &holder);
 }
 
 void weft_arena_end_loans(weft_arena_t* arena) {
@@ -404,7 +422,7 @@ void weft_arena_end_loans(weft_arena_t* arena) {
       weft_mutex_lock(&arena->lock);
       // Ranks are put in first, and are never taken out.
       weft_loan_rank_t* next = rank->next;
-      end_all_and_unlock(arena, rank, UINT32_MAX);
+      end_all_and_unlock(arena, rank, NULL);
       rank = next;
     }
   }

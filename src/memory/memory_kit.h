@@ -6,6 +6,8 @@
 #ifndef WEFT_MEMORY_MEMORY_KIT_H_
 #define WEFT_MEMORY_MEMORY_KIT_H_
 
+#include "base/assert.h"
+#include "base/sanitizer.h"
 #include "kit/kit.h"
 #include "memory/arena.h"
 #include "sys/slab.h"
