@@ -3,6 +3,7 @@
 #include "sys/sys.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <sched.h>
@@ -73,17 +74,18 @@ bool weft_futex_wait(_Atomic uint32_t* word, uint32_t expected,
   return error != ETIMEDOUT;
 }
 
-void weft_futex_wake(_Atomic uint32_t* word, uint32_t count) {
+static void wake(_Atomic uint32_t* word, int operation, uint32_t count) {
   uint32_t limit = count < INT_MAX ? count : INT_MAX;
   // An error (EFAULT) means that the word is gone, and its sleepers with it.
-  (void)syscall(SYS_futex, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, limit, NULL,
-                NULL, 0);
+  (void)syscall(SYS_futex, word, operation, limit, NULL, NULL, 0);
+}
+
+void weft_futex_wake(_Atomic uint32_t* word, uint32_t count) {
+  wake(word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, count);
 }
 
 void weft_futex_wake_shared(_Atomic uint32_t* word, uint32_t count) {
-  uint32_t limit = count < INT_MAX ? count : INT_MAX;
-  // An error (EFAULT) means that the word is gone, and its sleepers with it.
-  (void)syscall(SYS_futex, word, FUTEX_WAKE, limit, NULL, NULL, 0);
+  wake(word, FUTEX_WAKE, count);
 }
 
 // Two words for futex_waitv(2), as the kernel defines them: headers of before
@@ -298,6 +300,10 @@ uint32_t weft_sys_process_id(void) {
 
 const char* weft_sys_environment(const char* name) {
   return getenv(name);
+}
+
+int weft_sys_duplicate(int descriptor) {
+  return fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
 }
 
 bool weft_sys_write(int descriptor, const void* data, size_t size_bytes) {

@@ -37,6 +37,8 @@ bool weft_futex_wait(_Atomic uint32_t* word, uint32_t expected,
 // Wakes at most `count` sleepers of the word. The word may be gone already:
 // only its address is used.
 void weft_futex_wake(_Atomic uint32_t* word, uint32_t count);
+// The same for sleepers of any process that has mapped the word's memory.
+void weft_futex_wake_shared(_Atomic uint32_t* word, uint32_t count);
 
 // Sleeps on two words: `own` of this process, which `weft_futex_wake` wakes,
 // and `shared` in memory that other processes map, too, which
@@ -49,8 +51,6 @@ void weft_futex_wake(_Atomic uint32_t* word, uint32_t count);
 bool weft_futex_wait_two(_Atomic uint32_t* own, uint32_t own_expected,
                          _Atomic uint32_t* shared, uint32_t shared_expected,
                          int64_t deadline_ns);
-// As `weft_futex_wake`, for sleepers of any process.
-void weft_futex_wake_shared(_Atomic uint32_t* word, uint32_t count);
 // False where `weft_futex_wait_two` has to look every millisecond.
 bool weft_futex_has_wait_two(void);
 
@@ -101,6 +101,9 @@ uint32_t weft_sys_process_id(void);
 // A variable of the environment; NULL when it is not set. Lent until the
 // program changes its environment.
 const char* weft_sys_environment(const char* name);
+// Another descriptor of the same file, which a program that is executed does
+// not get; -1 when there can be none.
+int weft_sys_duplicate(int descriptor);
 // Writes all bytes to a descriptor; false when the system would not take
 // them. Blocks: as write(2) does. Safe in a signal handler.
 bool weft_sys_write(int descriptor, const void* data, size_t size_bytes);

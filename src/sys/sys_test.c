@@ -451,6 +451,22 @@ static void all_is_written_even_in_parts(void** state) {
   test_free(data);
 }
 
+static void a_descriptor_can_be_duplicated(void** state) {
+  (void)state;
+  int ends[2];
+  assert_int_equal(0, pipe(ends));
+  int copy = weft_sys_duplicate(ends[1]);
+  assert_true(copy >= 0 && copy != ends[1]);
+  close(ends[1]);
+  assert_true(weft_sys_write(copy, "x", 1));
+  char byte = 0;
+  assert_int_equal(1, read(ends[0], &byte, 1));
+  assert_int_equal('x', byte);
+  close(copy);
+  close(ends[0]);
+  assert_int_equal(-1, weft_sys_duplicate(copy));
+}
+
 static void a_closed_descriptor_takes_nothing(void** state) {
   (void)state;
   int ends[2];
@@ -487,6 +503,7 @@ int main(void) {
       cmocka_unit_test(the_process_has_a_number),
       cmocka_unit_test(variables_of_the_environment_can_be_read),
       cmocka_unit_test(all_is_written_even_in_parts),
+      cmocka_unit_test(a_descriptor_can_be_duplicated),
       cmocka_unit_test(a_closed_descriptor_takes_nothing),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
