@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Two processes: frames cross, and a death is told.
+
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+
+#include "link/shm/shm_kit.h"
+
+// Runs `body(socket)` in a child that holds one end of a pair; the other end
+// is the caller's.
+static pid_t fork_child(void (*body)(int socket), int* out_socket) {
+  int sockets[2];
+  weft_kit_assert_ok(weft_socket_pair(WEFT_SOCKET_PACKETS, sockets));
+  (void)fflush(NULL);
+  pid_t child = fork();
+  assert_true(child >= 0);
+  if (child == 0) {
+    (void)close(sockets[0]);
+    (void)setenv("CMOCKA_TEST_ABORT", "1", 1);
+    (void)signal(SIGABRT, SIG_DFL);
+    body(sockets[1]);
+    _exit(0);
+  }
+  (void)close(sockets[1]);
+  *out_socket = sockets[0];
+  return child;
+}
+
+static void expect_end(pid_t child, int signal_number) {
+  int how;
+  assert_int_equal(child, waitpid(child, &how, 0));
+  assert_int_equal(signal_number, WIFSIGNALED(how) ? WTERMSIG(how) : 0);
+  assert_int_equal(0, WIFEXITED(how) ? WEXITSTATUS(how) : 0);
+}
+
+// A side and its notes, at either end.
+typedef struct one_side {
+  weft_shm_side_t side;
+  weft_notes_t notes;
+  weft_link_t* link;
+} one_side_t;
+
+static void one_open(one_side_t* one, uint16_t rank, int socket) {
+  weft_notes_init(&one->notes);
+  weft_side_init(&one->side, rank, 0);
+  one->link = weft_side_open(&one->side, socket, (uint16_t)(1 - rank),
+                             &one->notes.sink);
+}
+
+static void one_close(one_side_t* one) {
+  weft_shm_stop(one->side.shm);
+  weft_link_destroy(one->link);
+  weft_side_deinit(&one->side);
+  weft_notes_deinit(&one->notes);
+}
+
+static void await_end(one_side_t* one) {
+  while (!weft_notes_is_closed(&one->notes)) {
+    weft_side_poll(&one->side);
+    (void)sched_yield();
+  }
+}
+
+// --- Bodies of children -----------------------------------------------------
+
+static void echo_until_closed(int socket) {
+  one_side_t one;
+  one_open(&one, 1, socket);
+  weft_notes_answer(&one.notes, echo, one.link);
+  await_end(&one);
+  one_close(&one);
+}
+
+#define LAST_WORDS 1000
+
+static void talk_and_die(int socket) {
+  one_side_t one;
+  one_open(&one, 1, socket);
+  for (uint64_t i = 0; i < LAST_WORDS; i++) {
+    void* data;
+    weft_kit_assert_ok(
+        weft_link_reserve(one.link, 100, WEFT_LINK_ORDINARY, &data));
+    weft_pair_fill(data, 100, i);
+    weft_link_commit(one.link, 100);
+  }
+  weft_link_flush(one.link);
+  (void)kill(getpid(), SIGKILL);
+}
+
+static void die_at_once(int socket) {
+  (void)socket;
+  (void)kill(getpid(), SIGKILL);
+}
+
+// --- Tests ------------------------------------------------------------------
+
+static void frames_cross_between_processes(void** state) {
+  (void)state;
+  int socket;
+  pid_t child = fork_child(echo_until_closed, &socket);
+  one_side_t one;
+  one_open(&one, 0, socket);
+  for (uint64_t i = 0; i < 1000; i++) {
+    size_t size_bytes = 8 + i * 13 % 3000;
+    void* data;
+    weft_kit_assert_ok(
+        weft_link_reserve(one.link, size_bytes, WEFT_LINK_ORDINARY, &data));
+    weft_pair_fill(data, size_bytes, i);
+    weft_link_commit(one.link, size_bytes);
+    weft_link_flush(one.link);
+    while (weft_notes_frames(&one.notes) <= i) {
+      weft_side_poll(&one.side);
+    }
+    unsigned char came[WEFT_LINK_FRAME_LIMIT];
+    unsigned char wanted[WEFT_LINK_FRAME_LIMIT];
+    uint32_t came_bytes = 0;
+    assert_true(weft_notes_next(&one.notes, came, &came_bytes));
+    assert_int_equal(size_bytes, came_bytes);
+    weft_pair_fill(wanted, size_bytes, i);
+    assert_memory_equal(wanted, came, size_bytes);
+  }
+  assert_int_equal(child, weft_shm_peer_process(one.link));
+  weft_link_close(one.link, WEFT_OK);
+  await_end(&one);
+  one_close(&one);
+  expect_end(child, 0);
+}
+
+static void what_was_flushed_before_a_death_arrives(void** state) {
+  (void)state;
+  for (int i = 0; i < 20; i++) {
+    int socket;
+    pid_t child = fork_child(talk_and_die, &socket);
+    one_side_t one;
+    one_open(&one, 0, socket);
+    await_end(&one);
+    assert_int_equal(LAST_WORDS, one.notes.frame_count);
+    char text[64];
+    (void)snprintf(text, sizeof(text), "rank 1 (process %d) died", child);
+    weft_kit_assert_status_says(WEFT_STATUS_PEER_DIED, text,
+                                weft_status_retain(one.notes.reason));
+    void* data;
+    weft_kit_assert_status(
+        WEFT_STATUS_PEER_DIED,
+        weft_link_reserve(one.link, 8, WEFT_LINK_RESERVED, &data));
+    one_close(&one);
+    expect_end(child, SIGKILL);
+  }
+}
+
+static void a_death_before_the_hello_is_told(void** state) {
+  (void)state;
+  for (int i = 0; i < 20; i++) {
+    int socket;
+    pid_t child = fork_child(die_at_once, &socket);
+    one_side_t one;
+    weft_notes_init(&one.notes);
+    weft_side_init(&one.side, 0, 0);
+    weft_status_t status =
+        weft_shm_open(one.side.shm, socket, 1, 1, &one.notes.sink, &one.link);
+    if (status == WEFT_OK) {
+      await_end(&one);
+      weft_kit_assert_status(WEFT_STATUS_PEER_DIED,
+                             weft_status_retain(one.notes.reason));
+    } else {
+      weft_kit_assert_status(WEFT_STATUS_PEER_DIED, status);
+    }
+    one_close(&one);
+    expect_end(child, SIGKILL);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(frames_cross_between_processes),
+      cmocka_unit_test(what_was_flushed_before_a_death_arrives),
+      cmocka_unit_test(a_death_before_the_hello_is_told),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
