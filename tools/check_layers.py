@@ -16,8 +16,8 @@ import sys
 
 import tree
 
-LAYERS = ("base sys trace async value wire memory link peer channel actor "
-          "object stream rpc graph job runtime").split()
+LAYERS = ("base sys trace job async value wire memory link peer channel actor "
+          "object stream rpc graph runtime").split()
 STANDARD = set("assert.h ctype.h float.h inttypes.h limits.h math.h "
                "stdalign.h stdarg.h stdatomic.h stdbool.h stddef.h stdint.h "
                "stdio.h stdlib.h stdnoreturn.h string.h".split())

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A runtime as a member of a job: it learns its rank from the job's host (the
+// launcher), asks it for sockets to other ranks, and hears from it who came,
+// who died and when the job ends.
+//
+//   create: HELLO ->            <- WELCOME: place
+//   start, then whenever the descriptor is readable: ready -> events
+//   connect: CONNECT ->         <- PEER + socket, or UNREACHABLE
+//   leave: LEAVE ->
+//
+// Thread: `connect` and `leave` are for any thread, at any time between
+// `create` and `destroy`; all else for one thread at a time.
+
+#ifndef WEFT_JOB_CLIENT_H_
+#define WEFT_JOB_CLIENT_H_
+
+#include "weft/allocator.h"
+#include "weft/status.h"
+
+typedef struct weft_job_client weft_job_client_t;
+
+// Set by the launcher for its children: the inherited control socket, as
+// "DESCRIPTOR:INODE", so that a process further down, where the number means
+// another file, does not take it for one.
+#define WEFT_JOB_VARIABLE_DESCRIPTOR "WEFT_JOB_FD"
+// Set by users: the id or the name of a running job to join.
+#define WEFT_JOB_VARIABLE_JOIN "WEFT_JOB"
+
+// What of a job's name is kept, with the NUL. Units: bytes.
+#define WEFT_JOB_NAME_BYTES 64
+
+// Where a runtime stands in its job.
+typedef struct weft_job_place {
+  // Drawn at random for each job.
+  uint64_t job;
+  uint16_t rank;
+  // From 1; higher each time the rank starts anew.
+  uint16_t incarnation;
+  // Ranks that the launcher starts. Those that join later have higher ranks.
+  uint32_t size;
+  // "" when the job has none.
+  char name[WEFT_JOB_NAME_BYTES];
+} weft_job_place_t;
+
+// What the host tells. Called by `weft_job_client_ready`, never two at a time,
+// with no lock held; they may call `connect` and `leave`. All slots are set.
+typedef struct weft_job_events {
+  // A socket to another rank (a SOCK_SEQPACKET of a pair), which either side
+  // asked for. Once for each pair of incarnations, after `joined` of that
+  // rank. Owns: takes the socket over.
+  void (*connected)(void* user, uint16_t rank, uint16_t incarnation,
+                    int socket);
+  // The answer to a `connect` that cannot be: PEER_DIED or CLOSED when the
+  // rank is gone, RESOURCE_EXHAUSTED when the launcher has no descriptors
+  // left, NOT_FOUND, FAILED_PRECONDITION when it was connected before. Owns:
+  // takes `why` over.
+  void (*unreachable)(void* user, uint16_t rank, weft_status_t why);
+  // A rank is gone, with all its incarnations up to this one: PEER_DIED with
+  // what the launcher saw, as "rank 2 (process 123) was killed by signal 9
+  // (Killed)"; CLOSED when it had left in order. A socket to it may have hung
+  // up earlier. Owns: takes `how` over.
+  void (*died)(void* user, uint16_t rank, uint16_t incarnation,
+               weft_status_t how);
+  // A rank has started, or started before this one did.
+  void (*joined)(void* user, uint16_t rank, uint16_t incarnation);
+  // The job ends, and so should this member: OK when rank 0 is done,
+  // CANCELLED on Ctrl-C, PEER_DIED when the launcher is gone. Once; nothing
+  // comes after it, and the descriptor need not be watched any more. Owns:
+  // takes `why` over.
+  void (*ended)(void* user, weft_status_t why);
+} weft_job_events_t;
+
+// Takes the place that the environment gives to this process. OK and NULL when
+// it gives none, or when a runtime of this process has taken it before.
+// Blocks: until the host has answered, or `deadline_ns`.
+// Errors: DEADLINE_EXCEEDED; NOT_FOUND when no such job runs;
+// PERMISSION_DENIED when it is another user's; PEER_DIED when its host is
+// gone; CANCELLED when it ends; FAILED_PRECONDITION when it is of another
+// version; RESOURCE_EXHAUSTED.
+weft_status_t weft_job_client_create(const weft_allocator_t* allocator,
+                                     int64_t deadline_ns,
+                                     weft_job_client_t** out_client);
+
+// As `create`, for a job that is named by its id or its name.
+weft_status_t weft_job_client_join(const weft_allocator_t* allocator,
+                                   const char* job, int64_t deadline_ns,
+                                   weft_job_client_t** out_client);
+
+// Its place. Lent until `destroy`.
+const weft_job_place_t* weft_job_client_place(const weft_job_client_t* client);
+
+// What to watch for being readable (or hung up). Lent until `destroy`.
+int weft_job_client_descriptor(const weft_job_client_t* client);
+
+// Sets whom to tell; before the first `ready`. `events` outlives the client.
+void weft_job_client_start(weft_job_client_t* client,
+                           const weft_job_events_t* events, void* user);
+
+// Deals with what has come. Blocks: no.
+void weft_job_client_ready(weft_job_client_t* client);
+
+// Asks for a socket to a rank: one of the events `connected`, `unreachable`
+// and `ended` follows. A rank that has not started yet is waited for. Once for
+// each incarnation; asking again before the answer changes nothing.
+// Blocks: no. Errors: OUT_OF_RANGE for no possible rank, or one's own.
+weft_status_t weft_job_client_connect(weft_job_client_t* client, uint16_t rank);
+
+// Says that this rank is done, because of `how`; WEFT_OK: because its work is.
+// The others hear `died` with CLOSED, and with `how` as its cause. What comes
+// afterwards is dropped. Blocks: no. Owns: takes `how` over.
+void weft_job_client_leave(weft_job_client_t* client, weft_status_t how);
+
+// Frees it; without `leave` before, the others hear that it died. NULL is
+// fine.
+void weft_job_client_destroy(weft_job_client_t* client);
+
+#endif  // WEFT_JOB_CLIENT_H_
