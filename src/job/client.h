@@ -87,6 +87,12 @@ weft_status_t weft_job_client_join(const weft_allocator_t* allocator,
                                    const char* job, int64_t deadline_ns,
                                    weft_job_client_t** out_client);
 
+// As `create`, over a control socket. For several members in one process.
+// Owns: takes the socket over on success.
+weft_status_t weft_job_client_open(const weft_allocator_t* allocator,
+                                   int socket, int64_t deadline_ns,
+                                   weft_job_client_t** out_client);
+
 // Its place. Lent until `destroy`.
 const weft_job_place_t* weft_job_client_place(const weft_job_client_t* client);
 
@@ -107,7 +113,7 @@ void weft_job_client_ready(weft_job_client_t* client);
 weft_status_t weft_job_client_connect(weft_job_client_t* client, uint16_t rank);
 
 // Says that this rank is done, because of `how`; WEFT_OK: because its work is.
-// The others hear `died` with CLOSED, and with `how` as its cause. What comes
+// The others hear `died` with CLOSED and with what `how` says. What comes
 // afterwards is dropped. Blocks: no. Owns: takes `how` over.
 void weft_job_client_leave(weft_job_client_t* client, weft_status_t how);
 

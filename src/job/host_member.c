@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What members say, and how they end.
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "job/host_internal.h"
+#include "sys/alarm.h"
+#include "sys/local.h"
+#include "sys/sys.h"
+#include "sys/unix_socket.h"
+
+// Messages of one member before others have their turn.
+#define MESSAGES_A_TURN 16
+// More than fit into the socket of one that has ended.
+#define LAST_MESSAGES 4096
+// Until a child that hung up is taken for gone although it has not been
+// reaped: it may be a script whose program is gone.
+#define REAP_NS INT64_C(1000000000)
+
+static weft_job_member_t* member_at(weft_job_host_t* host, uint32_t rank) {
+  return &host->members[rank];
+}
+
+// --- Its socket -------------------------------------------------------------
+
+weft_status_t weft_job_member_open(weft_job_host_t* host, uint32_t rank,
+                                   int socket) {
+  weft_job_member_t* member = member_at(host, rank);
+  if (member->flags == NULL) {
+    member->flags =
+        weft_memory_allocate_zeroed(host->allocator, host->rank_limit);
+  }
+  if (member->flags == NULL) {
+    return weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED,
+                            "no memory for rank %u of a job", rank);
+  }
+  WEFT_RETURN_IF_ERROR(
+      weft_epoll_add(&host->epoll, socket, WEFT_EPOLL_READ, rank));
+  memset(member->flags, 0, host->rank_limit);
+  member->socket = socket;
+  member->is_blocked = false;
+  member->state = WEFT_JOB_EXPECTED;
+  if (rank >= host->rank_count) {
+    host->rank_count = rank + 1;
+  }
+  return WEFT_OK;
+}
+
+void weft_job_member_close(weft_job_host_t* host, uint32_t rank) {
+  weft_job_member_t* member = member_at(host, rank);
+  if (member->socket >= 0) {
+    weft_epoll_remove(&host->epoll, member->socket);
+    weft_sys_close(member->socket);
+    member->socket = -1;
+    member->is_blocked = false;
+  }
+}
+
+// --- How it ends ------------------------------------------------------------
+
+// "rank 2 (process 123)", or without the process.
+static void name_member(const weft_job_host_t* host, uint32_t rank, char* text,
+                        size_t capacity) {
+  uint32_t process_id = host->members[rank].process_id;
+  if (process_id != 0) {
+    (void)snprintf(text, capacity, "rank %" PRIu32 " (process %" PRIu32 ")",
+                   rank, process_id);
+  } else {
+    (void)snprintf(text, capacity, "rank %" PRIu32, rank);
+  }
+}
+
+void weft_job_host_describe(const weft_job_host_t* host, uint32_t rank,
+                            const weft_job_ending_t* ending, char* text,
+                            size_t capacity) {
+  char name[64];
+  name_member(host, rank, name, sizeof(name));
+  if (ending->signal_number != 0) {
+    (void)snprintf(text, capacity, "%s was killed by signal %d (%s)", name,
+                   ending->signal_number,
+                   weft_sys_signal_text(ending->signal_number));
+  } else {
+    (void)snprintf(text, capacity, "%s exited with status %d", name,
+                   ending->exit_status);
+  }
+}
+
+// A member that is gone by its own doing: what it did, as the end of a
+// sentence about it.
+static void member_gone(weft_job_host_t* host, uint32_t rank,
+                        const char* what) {
+  char name[64];
+  name_member(host, rank, name, sizeof(name));
+  weft_job_member_t* member = member_at(host, rank);
+  weft_job_member_close(host, rank);
+  weft_job_tell_gone(
+      host, rank, member->is_child ? WEFT_JOB_GONE : WEFT_JOB_FREE,
+      weft_status_make(WEFT_STATUS_PEER_DIED, "%s %s", name, what));
+}
+
+// Rings for the one that hung up first.
+static void set_alarm(weft_job_host_t* host) {
+  int64_t first_ns = WEFT_TIME_INFINITE;
+  for (uint32_t rank = 0; rank < host->rank_count; rank++) {
+    int64_t lost_ns = member_at(host, rank)->lost_ns;
+    if (lost_ns != 0 && lost_ns + REAP_NS < first_ns) {
+      first_ns = lost_ns + REAP_NS;
+    }
+  }
+  weft_alarm_set(host->alarm, first_ns);
+}
+
+// Its end of the socket is closed.
+static void hung_up(weft_job_host_t* host, uint32_t rank) {
+  weft_job_member_t* member = member_at(host, rank);
+  weft_job_member_close(host, rank);
+  if (member->state == WEFT_JOB_ACTIVE && member->is_child) {
+    // How it ended is known when the owner has reaped it, in a moment.
+    member->lost_ns = weft_sys_now_ns();
+    set_alarm(host);
+  } else if (member->state == WEFT_JOB_ACTIVE) {
+    member_gone(host, rank, "is gone without having left the job");
+  } else if (!member->is_child) {
+    member->state = WEFT_JOB_FREE;
+  }
+}
+
+void weft_job_member_give_up(weft_job_host_t* host) {
+  int64_t now_ns = weft_sys_now_ns();
+  for (uint32_t rank = 0; rank < host->rank_count; rank++) {
+    int64_t lost_ns = member_at(host, rank)->lost_ns;
+    if (lost_ns != 0 && lost_ns + REAP_NS <= now_ns) {
+      member_gone(host, rank,
+                  "has closed its connection to the launcher without having "
+                  "left the job, but still runs");
+    }
+  }
+  set_alarm(host);
+}
+
+// --- What it says -----------------------------------------------------------
+
+// Says no, and hangs up. Owns: takes `why` over.
+static void refuse(weft_job_host_t* host, uint32_t rank, weft_status_t why) {
+  weft_job_message_t message = weft_job_message(WEFT_JOB_REFUSED);
+  weft_job_message_set_status(&message, why);
+  weft_status_release(
+      weft_job_message_send(member_at(host, rank)->socket, &message, -1));
+  weft_status_release(why);
+  hung_up(host, rank);
+}
+
+static void welcome(weft_job_host_t* host, uint32_t rank) {
+  const weft_job_member_t* member = member_at(host, rank);
+  weft_job_message_t message = weft_job_message(WEFT_JOB_WELCOME);
+  message.job = host->id;
+  message.size = host->size;
+  message.rank = (uint16_t)rank;
+  message.incarnation = member->incarnation;
+  (void)snprintf(message.text, sizeof(message.text), "%s", host->name);
+  // There is room: a member's messages are read only when there is.
+  weft_status_release(weft_job_message_send(member->socket, &message, -1));
+}
+
+static void handle_hello(weft_job_host_t* host, uint32_t rank,
+                         const weft_job_message_t* message) {
+  weft_job_member_t* member = member_at(host, rank);
+  if (host->is_stopping) {
+    refuse(host, rank,
+           host->reason != WEFT_OK
+               ? weft_status_retain(host->reason)
+               : weft_status_make(WEFT_STATUS_CLOSED, "the job has ended"));
+    return;
+  }
+  if (member->state == WEFT_JOB_ACTIVE) {
+    if (message->process == member->runtime_process_id) {
+      member_gone(host, rank, "said hello twice");
+      return;
+    }
+    char name[64];
+    name_member(host, rank, name, sizeof(name));
+    // A script whose programs each have a runtime.
+    weft_job_tell_gone(host, rank, WEFT_JOB_GONE,
+                       weft_status_make(WEFT_STATUS_PEER_DIED,
+                                        "the program of %s was followed by "
+                                        "another without having left the job",
+                                        name));
+  }
+  member->incarnation++;
+  if (member->incarnation == 0) {
+    member->incarnation = 1;
+  }
+  member->runtime_process_id = message->process;
+  member->state = WEFT_JOB_ACTIVE;
+  welcome(host, rank);
+  weft_job_tell_started(host, rank);
+}
+
+static void handle_connect(weft_job_host_t* host, uint32_t rank,
+                           const weft_job_message_t* message) {
+  if (message->rank >= host->rank_limit) {
+    member_gone(host, rank, "asked for a rank that cannot be");
+    return;
+  }
+  weft_job_tell_asked(host, rank, message->rank);
+}
+
+static void handle_leave(weft_job_host_t* host, uint32_t rank,
+                         const weft_job_message_t* message) {
+  char name[64];
+  name_member(host, rank, name, sizeof(name));
+  bool has_reason = message->code != WEFT_STATUS_OK && message->text[0] != '\0';
+  weft_job_tell_gone(
+      host, rank, WEFT_JOB_LEFT,
+      weft_status_make(WEFT_STATUS_CLOSED, "%s has left the job%s%s", name,
+                       has_reason ? ": " : "",
+                       has_reason ? message->text : ""));
+}
+
+typedef void (*handler_t)(weft_job_host_t* host, uint32_t rank,
+                          const weft_job_message_t* message);
+
+static const struct {
+  handler_t handle;
+  // May it come before HELLO, or after LEAVE?
+  bool always;
+} handlers[WEFT_JOB_TYPE_LIMIT] = {
+    [WEFT_JOB_HELLO] = {handle_hello, true},
+    [WEFT_JOB_CONNECT] = {handle_connect, false},
+    [WEFT_JOB_LEAVE] = {handle_leave, false},
+};
+
+static void handle(weft_job_host_t* host, uint32_t rank,
+                   const weft_job_message_t* message) {
+  const weft_job_member_t* member = member_at(host, rank);
+  handler_t handler = handlers[message->type].handle;
+  if (handler == NULL) {
+    member_gone(host, rank, "sent a message that only the launcher may send");
+  } else if (member->state == WEFT_JOB_ACTIVE ||
+             handlers[message->type].always) {
+    handler(host, rank, message);
+  } else if (member->state == WEFT_JOB_EXPECTED) {
+    member_gone(host, rank, "did not begin with a hello");
+  }
+}
+
+// Receives one message; false when there is none, or no more.
+static bool receive(weft_job_host_t* host, uint32_t rank) {
+  weft_job_message_t message;
+  int descriptor = -1;
+  weft_status_t status = weft_job_message_receive(member_at(host, rank)->socket,
+                                                  &message, &descriptor);
+  // PEER is not for the host.
+  weft_sys_close(descriptor);
+  switch (weft_status_code(status)) {
+    case WEFT_STATUS_OK:
+      handle(host, rank, &message);
+      break;
+    case WEFT_STATUS_WOULD_BLOCK:
+      return false;
+    case WEFT_STATUS_CLOSED:
+      hung_up(host, rank);
+      break;
+    case WEFT_STATUS_FAILED_PRECONDITION:
+      refuse(host, rank, weft_status_retain(status));
+      break;
+    default:
+      member_gone(host, rank, "sent bytes that are no message");
+      break;
+  }
+  weft_status_release(status);
+  return true;
+}
+
+void weft_job_member_serve(weft_job_host_t* host, uint32_t rank) {
+  weft_job_member_t* member = member_at(host, rank);
+  bool goes_on = true;
+  for (uint32_t i = 0; goes_on && i < MESSAGES_A_TURN; i++) {
+    if (member->socket < 0) {
+      return;
+    }
+    bool is_writable = weft_local_is_writable(member->socket);
+    bool was_blocked = member->is_blocked;
+    weft_job_member_block(host, rank, !is_writable);
+    if (was_blocked && is_writable) {
+      weft_job_tell(host, rank);
+      weft_job_tell_askers(host, rank);
+    }
+    goes_on = !member->is_blocked && receive(host, rank);
+  }
+}
+
+// --- Its process ------------------------------------------------------------
+
+void weft_job_member_ended(weft_job_host_t* host, uint32_t rank,
+                           const weft_job_ending_t* ending) {
+  weft_job_member_t* member = member_at(host, rank);
+  // Its last words may still have to be read.
+  for (uint32_t i = 0; i < LAST_MESSAGES && member->socket >= 0; i++) {
+    if (!receive(host, rank)) {
+      break;
+    }
+  }
+  char text[128];
+  weft_job_host_describe(host, rank, ending, text, sizeof(text));
+  if (member->state == WEFT_JOB_ACTIVE || member->state == WEFT_JOB_EXPECTED) {
+    bool was_active = member->state == WEFT_JOB_ACTIVE;
+    weft_job_member_close(host, rank);
+    weft_job_tell_gone(
+        host, rank, WEFT_JOB_GONE,
+        weft_status_make(WEFT_STATUS_PEER_DIED, "%s%s", text,
+                         was_active ? "" : " before it made a runtime"));
+  }
+  weft_job_member_close(host, rank);
+  member->is_child = false;
+  set_alarm(host);
+}

@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "job/host.h"
+
+#include "job/job_kit.h"
+
+static void assert_connected(int a, int b) {
+  char text[8] = "";
+  assert_int_equal(4, write(a, "weft", 4));
+  assert_true(weft_local_wait_readable(b, job_kit_deadline_ns()));
+  assert_int_equal(4, read(b, text, sizeof(text)));
+  assert_string_equal("weft", text);
+}
+
+// --- Places -----------------------------------------------------------------
+
+static void a_member_learns_its_place(void** state) {
+  (void)state;
+  job_kit_host_t kit;
+  job_kit_open(&kit, 3, "place");
+  job_kit_member_t member;
+  job_kit_start(&member, &kit, 2);
+  const weft_job_place_t* place = weft_job_client_place(member.client);
+  assert_int_equal(2, place->rank);
+  assert_int_equal(1, place->incarnation);
+  assert_int_equal(3, place->size);
+  assert_string_equal("place", place->name);
+  assert_true(place->job == weft_job_host_id(kit.host));
+  weft_job_figures_t figures = job_kit_figures(&kit, 2);
+  assert_int_equal(WEFT_JOB_ACTIVE, figures.state);
+  assert_int_equal(1002, figures.process_id);
+  job_kit_forget(&member);
+  job_kit_close(&kit);
+}
+
+static void members_hear_of_each_other_whoever_comes_first(void** state) {
+  (void)state;
+  job_kit_host_t kit;
+  job_kit_open(&kit, 2, NULL);
+  job_kit_member_t a;
+  job_kit_member_t b;
+  job_kit_start(&a, &kit, 0);
+  job_kit_start(&b, &kit, 1);
+  job_kit_expect(&a, "joined 1.1");
+  job_kit_expect(&b, "joined 0.1");
+  job_kit_forget(&a);
+  job_kit_forget(&b);
+  job_kit_close(&kit);
+}
+
+static void options_that_make_no_sense_are_refused(void** state) {
+  (void)state;
+  weft_job_host_t* host;
+  weft_job_host_options_t none = {.size = 0};
+  weft_kit_assert_status(WEFT_STATUS_OUT_OF_RANGE,
+                         weft_job_host_create(NULL, &none, &host));
+  weft_job_host_options_t many = {.size = WEFT_JOB_SIZE_LIMIT + 1};
+  weft_kit_assert_status(WEFT_STATUS_OUT_OF_RANGE,
+                         weft_job_host_create(NULL, &many, &host));
+  weft_job_host_options_t blank = {.size = 1, .name = "a b"};
+  weft_kit_assert_status(WEFT_STATUS_INVALID_ARGUMENT,
+                         weft_job_host_create(NULL, &blank, &host));
+  assert_null(host);
+}
+
+// --- Connecting -------------------------------------------------------------
+
+static void one_that_asks_is_connected(void** state) {
+  (void)state;
+  job_kit_host_t kit;
+  job_kit_open(&kit, 2, NULL);
+  job_kit_member_t a;
+  job_kit_member_t b;
+  job_kit_start(&a, &kit, 0);
+  job_kit_start(&b, &kit, 1);
+  weft_kit_assert_ok(weft_job_client_connect(a.client, 1));
+  job_kit_expect(&a, "connected 1.1");
+  job_kit_expect(&b, "connected 0.1");
+  assert_connected(a.socket, b.socket);
+  job_kit_forget(&a);
+  job_kit_forget(&b);
+  job_kit_close(&kit);
+}
+
+static void two_that_ask_at_once_get_one_pair(void** state) {
+  (void)state;
+  job_kit_host_t kit;
+  job_kit_open(&kit, 2, NULL);
+  job_kit_member_t a;
+  job_kit_member_t b;
+  job_kit_start(&a, &kit, 0);
+  job_kit_start(&b, &kit, 1);
+  pthread_mutex_lock(&kit.lock);
+  weft_kit_assert_ok(weft_job_client_connect(a.client, 1));
+  weft_kit_assert_ok(weft_job_client_connect(b.client, 0));
+  pthread_mutex_unlock(&kit.lock);
+  job_kit_hear_all(&a, 5);
+  job_kit_hear_all(&b, 5);
+  assert_int_equal(1, job_kit_count(&a, "connected 1.1"));
+  assert_int_equal(1, job_kit_count(&b, "connected 0.1"));
+  assert_connected(a.socket, b.socket);
+  job_kit_forget(&a);
+  job_kit_forget(&b);
+  job_kit_close(&kit);
+}
+
+static void one_that_asks_early_is_answered_when_the_other_comes(void** state) {
+  (void)state;
+  job_kit_host_t kit;
+  job_kit_open(&kit, 2, NULL);
+  job_kit_member_t a;
+  job_kit_member_t b;
+  job_kit_start(&a, &kit, 0);
+  weft_kit_assert_ok(weft_job_client_connect(a.client, 1));
+  job_kit_hear_all(&a, 5);
+  assert_int_equal(0, job_kit_count(&a, "connected"));
+  job_kit_start(&b, &kit, 1);
+  job_kit_expect(&a, "connected 1.1");
+  job_kit_expect(&b, "connected 0.1");
+  // It has to know who that is.
+  assert_true(strstr(b.log, "joined 0.1") < strstr(b.log, "connected 0.1"));
+  assert_connected(a.socket, b.socket);
+  job_kit_forget(&a);
+  job_kit_forget(&b);
+  job_kit_close(&kit);
+}
+
+static void one_that_ends_before_it_comes_cannot_be_reached(void** state) {
+  (void)state;
+  job_kit_host_t kit;
+  job_kit_open(&kit, 2, NULL);
+  job_kit_member_t a;
+  job_kit_start(&a, &kit, 0);
+  weft_kit_assert_ok(weft_job_client_connect(a.client, 1));
+  close(job_kit_child(&kit, 1));
+  job_kit_ended(&kit, 1, 127, 0);
+  job_kit_expect(&a,
+                 "unreachable 1.0 peer died: rank 1 (process 1001) exited with "
+                 "status 127 before it made a runtime");
+  assert_int_equal(0, job_kit_count(&a, "died 1"));
+  job_kit_forget(&a);
+  job_kit_close(&kit);
+}
+
+static void asking_again_changes_nothing(void** state) {
+  (void)state;
+  job_kit_host_t kit;
+  job_kit_open(&kit, 2, NULL);
+  job_kit_member_t a;
+  job_kit_member_t b;
+  job_kit_start(&a, &kit, 0);
+  job_kit_start(&b, &kit, 1);
+  weft_kit_assert_ok(weft_job_client_connect(a.client, 1));
+  weft_kit_assert_ok(weft_job_client_connect(a.client, 1));
+  job_kit_expect(&a, "connected 1.1");
+  weft_kit_assert_ok(weft_job_client_connect(a.client, 1));
+  job_kit_hear_all(&a, 5);
+  assert_int_equal(1, job_kit_count(&a, "connected"));
+  assert_int_equal(1, job_kit_count(&a, "unreachable"));
+  job_kit_forget(&a);
+  job_kit_forget(&b);
+  job_kit_close(&kit);
+}
+
+static void nobody_can_ask_for_itself(void** state) {
+  (void)state;
+  job_kit_host_t kit;
+  job_kit_open(&kit, 2, NULL);
+  job_kit_member_t a;
+  job_kit_start(&a, &kit, 1);
+  weft_kit_assert_status(WEFT_STATUS_OUT_OF_RANGE,
+                         weft_job_client_connect(a.client, 1));
+  weft_kit_assert_status(
+      WEFT_STATUS_OUT_OF_RANGE,
+      weft_job_client_connect(a.client, WEFT_JOB_RANK_LIMIT));
+  job_kit_forget(&a);
+  job_kit_close(&kit);
+}
+
+#define MANY 24
+
+// All listen, in turn: one that does not cannot be connected after a while.
+static void listen_in_turn(job_kit_member_t* members, const char* what,
+                           size_t count) {
+  int64_t deadline_ns = job_kit_deadline_ns();
+  for (size_t i = 0; i < MANY;) {
+    i = job_kit_count(&members[i], what) < count ? 0 : i + 1;
+    for (size_t j = 0; i == 0 && j < MANY; j++) {
+      weft_job_client_ready(members[j].client);
+    }
+    assert_true(weft_sys_now_ns() < deadline_ns);
+  }
+}
+
+static void many_are_connected_all_to_all(void** state) {
+  (void)state;
+  job_kit_host_t kit;
+  job_kit_open(&kit, MANY, NULL);
+  job_kit_member_t members[MANY];
+  for (uint16_t i = 0; i < MANY; i++) {
+    job_kit_start(&members[i], &kit, i);
+    for (uint16_t j = 0; j < MANY; j++) {
+      if (i != j) {
+        weft_kit_assert_ok(weft_job_client_connect(members[i].client, j));
+      }
+    }
+  }
+  listen_in_turn(members, "connected", MANY - 1);
+  for (uint16_t i = 0; i < MANY; i++) {
+    job_kit_hear_all(&members[i], MANY + 1);
+    assert_int_equal(MANY - 1, job_kit_count(&members[i], "joined "));
+    assert_int_equal(MANY - 1, job_kit_count(&members[i], "connected"));
+  }
+  for (uint16_t i = 0; i < MANY; i++) {
+    job_kit_forget(&members[i]);
+  }
+  job_kit_close(&kit);
+}
+
+// --- Ends -------------------------------------------------------------------
+
+static void one_that_is_killed_is_told_of_with_its_signal(void** state) {
+  (void)state;
+  job_kit_host_t kit;
+  job_kit_open(&kit, 2, NULL);
+  job_kit_member_t a;
+  job_kit_member_t b;
+  job_kit_start(&a, &kit, 0);
+  job_kit_start(&b, &kit, 1);
+  job_kit_expect(&a, "joined 1.1");
+  job_kit_forget(&b);
+  job_kit_ended(&kit, 1, 0, 9);
+  job_kit_expect(&a,
+                 "died 1.1 peer died: rank 1 (process 1001) was killed by "
+                 "signal 9 (Killed)");
+  weft_kit_assert_ok(weft_job_client_connect(a.client, 1));
+  job_kit_expect(&a,
+                 "unreachable 1.0 peer died: rank 1 (process 1001) was killed "
+                 "by signal 9 (Killed)");
+  assert_int_equal(1, job_kit_count(&a, "died 1"));
+  job_kit_forget(&a);
+  job_kit_close(&kit);
+}
+
+static void one_that_leaves_is_told_of_once(void** state) {
+  (void)state;
+  job_kit_host_t kit;
+  job_kit_open(&kit, 2, NULL);
+  job_kit_member_t a;
+  job_kit_member_t b;
+  job_kit_start(&a, &kit, 0);
+  job_kit_start(&b, &kit, 1);
+  weft_job_client_leave(
+      b.client, weft_status_make(WEFT_STATUS_FAILED, "no more to learn"));
+  job_kit_expect(&a,
+                 "died 1.1 closed: rank 1 (process 1001) has left the job: no "
+                 "more to learn");
+  job_kit_forget(&b);
+  job_kit_ended(&kit, 1, 0, 0);
+  weft_kit_assert_ok(weft_job_client_connect(a.client, 1));
+  job_kit_expect(&a, "unreachable 1.0 closed");
+  assert_int_equal(1, job_kit_count(&a, "died 1"));
+  job_kit_forget(&a);
+  job_kit_close(&kit);
+}
+
+static void last_words_are_read_before_the_end_is_told(void** state) {
+  (void)state;
+  job_kit_host_t kit;
+  job_kit_open(&kit, 2, NULL);
+  job_kit_member_t a;
+  job_kit_member_t b;
+  job_kit_start(&a, &kit, 0);
+  job_kit_start(&b, &kit, 1);
+  // The host hears of the end before it has read what came before.
+  pthread_mutex_lock(&kit.lock);
+  weft_job_client_leave(b.client, WEFT_OK);
+  job_kit_forget(&b);
+  weft_job_ending_t ending = {0, 0};
+  weft_job_host_ended(kit.host, 1, &ending);
+  pthread_mutex_unlock(&kit.lock);
+  job_kit_expect(&a, "died 1.1 closed");
+  job_kit_forget(&a);
+  job_kit_close(&kit);
+}
+
+static void one_that_hangs_up_and_runs_on_is_given_up(void** state) {
+  (void)state;
+  job_kit_host_t kit;
+  job_kit_open(&kit, 2, NULL);
+  job_kit_member_t a;
+  job_kit_member_t b;
+  job_kit_start(&a, &kit, 0);
+  job_kit_start(&b, &kit, 1);
+  job_kit_forget(&b);
+  job_kit_expect(&a, "died 1.1 peer died: rank 1 (process 1001) has closed");
+  // Its process ends later, which is no news.
+  job_kit_ended(&kit, 1, 0, 9);
+  job_kit_hear_all(&a, 5);
+  assert_int_equal(1, job_kit_count(&a, "died 1"));
+  job_kit_forget(&a);
+  job_kit_close(&kit);
+}
+
+static void a_rank_that_starts_anew_has_another_incarnation(void** state) {
+  (void)state;
+  job_kit_host_t kit;
+  job_kit_open(&kit, 2, NULL);
+  job_kit_member_t a;
+  job_kit_member_t b;
+  job_kit_start(&a, &kit, 0);
+  job_kit_start(&b, &kit, 1);
+  weft_kit_assert_ok(weft_job_client_connect(a.client, 1));
+  job_kit_expect(&a, "connected 1.1");
+  job_kit_forget(&b);
+  job_kit_ended(&kit, 1, 1, 0);
+  job_kit_expect(&a, "died 1.1");
+  job_kit_start(&b, &kit, 1);
+  job_kit_expect(&a, "joined 1.2");
+  weft_kit_assert_ok(weft_job_client_connect(a.client, 1));
+  job_kit_expect(&a, "connected 1.2");
+  job_kit_expect(&b, "connected 0.1");
+  assert_connected(a.socket, b.socket);
+  job_kit_forget(&a);
+  job_kit_forget(&b);
+  job_kit_close(&kit);
+}
+
+static void all_are_told_that_the_job_ends(void** state) {
+  (void)state;
+  job_kit_host_t kit;
+  job_kit_open(&kit, 2, NULL);
+  job_kit_member_t a;
+  job_kit_start(&a, &kit, 0);
+  int late = job_kit_child(&kit, 1);
+  job_kit_stop(&kit, weft_status_make(WEFT_STATUS_CANCELLED, "Ctrl-C"));
+  job_kit_stop(&kit, WEFT_OK);
+  job_kit_expect(&a, "ended 0.0 cancelled: Ctrl-C");
+  // Nothing comes after it.
+  weft_job_client_ready(a.client);
+  assert_int_equal(1, job_kit_count(&a, "ended"));
+  weft_job_client_t* client = NULL;
+  weft_kit_assert_status_says(
+      WEFT_STATUS_CANCELLED, "Ctrl-C",
+      weft_job_client_open(NULL, late, job_kit_deadline_ns(), &client));
+  assert_null(client);
+  close(late);
+  job_kit_forget(&a);
+  job_kit_close(&kit);
+}
+
+static void the_end_of_the_host_ends_the_job(void** state) {
+  (void)state;
+  job_kit_host_t kit;
+  job_kit_open(&kit, 1, NULL);
+  job_kit_member_t a;
+  job_kit_start(&a, &kit, 0);
+  job_kit_close(&kit);
+  job_kit_expect(&a, "ended 0.0 peer died: the launcher of the job is gone");
+  weft_kit_assert_ok(weft_job_client_connect(a.client, 1));
+  weft_job_client_leave(a.client, WEFT_OK);
+  job_kit_forget(&a);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_member_learns_its_place),
+      cmocka_unit_test(members_hear_of_each_other_whoever_comes_first),
+      cmocka_unit_test(options_that_make_no_sense_are_refused),
+      cmocka_unit_test(one_that_asks_is_connected),
+      cmocka_unit_test(two_that_ask_at_once_get_one_pair),
+      cmocka_unit_test(one_that_asks_early_is_answered_when_the_other_comes),
+      cmocka_unit_test(one_that_ends_before_it_comes_cannot_be_reached),
+      cmocka_unit_test(asking_again_changes_nothing),
+      cmocka_unit_test(nobody_can_ask_for_itself),
+      cmocka_unit_test(many_are_connected_all_to_all),
+      cmocka_unit_test(one_that_is_killed_is_told_of_with_its_signal),
+      cmocka_unit_test(one_that_leaves_is_told_of_once),
+      cmocka_unit_test(last_words_are_read_before_the_end_is_told),
+      cmocka_unit_test(one_that_hangs_up_and_runs_on_is_given_up),
+      cmocka_unit_test(a_rank_that_starts_anew_has_another_incarnation),
+      cmocka_unit_test(all_are_told_that_the_job_ends),
+      cmocka_unit_test(the_end_of_the_host_ends_the_job),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
