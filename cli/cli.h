@@ -9,7 +9,8 @@
 #include "cli/options.h"
 #include "weft/weft.h"
 
-// How the command ends. Part of its contract: scripts look at these.
+// How the command ends. Part of its contract: scripts look at these. `run`
+// ends as its program does.
 typedef enum weft_cli_exit {
   WEFT_CLI_OK = 0,
   // Something failed while it ran.
@@ -43,10 +44,13 @@ typedef struct weft_cli_verb {
   const char* operands;
   // Operands at most.
   size_t operand_limit;
+  // What follows the first operand is its own: no option of the verb.
+  bool stop_at_operand;
   // Paragraphs for `--help`.
   const char* description;
   const weft_cli_option_t* options;
   size_t option_count;
+  // May also return the exit code of a program that it ran.
   weft_cli_exit_t (*run)(const weft_cli_call_t* call);
 } weft_cli_verb_t;
 
@@ -66,6 +70,7 @@ extern const weft_cli_option_t weft_cli_main_options[WEFT_CLI_MAIN_COUNT];
 
 extern const weft_cli_verb_t weft_cli_bench;
 extern const weft_cli_verb_t weft_cli_doctor;
+extern const weft_cli_verb_t weft_cli_run;
 extern const weft_cli_verb_t weft_cli_version;
 extern const weft_cli_verb_t weft_cli_help;
 

@@ -32,6 +32,7 @@ static weft_cli_exit_t run_verb(const weft_cli_verb_t* verb, int argc,
       .tables = {verb->options, weft_cli_common_options},
       .counts = {verb->option_count, WEFT_CLI_COMMON_COUNT},
       .values = {own, common},
+      .stop_at_operand = verb->stop_at_operand,
   };
   int first = weft_cli_parse(&parser, argc, argv);
   if (first < 0) {

@@ -162,6 +162,8 @@ static void complain_of_value(const weft_cli_parser_t* parser,
     (void)fprintf(stderr, "a number from %llu to %llu",
                   (unsigned long long)option->least,
                   (unsigned long long)option->most);
+  } else if (option->kind == WEFT_CLI_TEXTS) {
+    (void)fprintf(stderr, "at most %d mentions", WEFT_CLI_TEXT_LIMIT);
   } else {
     for (size_t i = 0; option->choices[i] != NULL; i++) {
       (void)fprintf(stderr, "%s%s", i == 0 ? "" : ", ", option->choices[i]);
@@ -179,6 +181,9 @@ static bool set_value(const weft_cli_parser_t* parser,
     ok = read_number(option, optarg, value);
   } else if (option->kind == WEFT_CLI_CHOICE) {
     ok = read_choice(option, optarg, value);
+  } else if (option->kind == WEFT_CLI_TEXTS) {
+    ok = value->text_count < WEFT_CLI_TEXT_LIMIT;
+    value->texts[ok ? value->text_count++ : 0] = optarg;
   }
   if (!ok) {
     complain_of_value(parser, option, optarg);

@@ -14,6 +14,8 @@
 typedef enum weft_cli_option_kind {
   WEFT_CLI_FLAG,
   WEFT_CLI_TEXT,
+  // A text that may be given several times, each of which counts.
+  WEFT_CLI_TEXTS,
   // A number from `least` to `most`.
   WEFT_CLI_NUMBER,
   // One of the words in `choices`.
@@ -35,11 +37,17 @@ typedef struct weft_cli_option {
   const char* const* choices;
 } weft_cli_option_t;
 
+// The most mentions of an option of kind TEXTS.
+#define WEFT_CLI_TEXT_LIMIT 64
+
 // What the command line said of one option; the last mention counts.
 typedef struct weft_cli_value {
   bool is_set;
   // Of TEXT and CHOICE.
   const char* text;
+  // Of TEXTS: all mentions.
+  const char* texts[WEFT_CLI_TEXT_LIMIT];
+  size_t text_count;
   // Of NUMBER, and of CHOICE its place among them.
   uint64_t number;
 } weft_cli_value_t;

@@ -9,10 +9,8 @@
 #include "cli/suggest.h"
 
 static const weft_cli_verb_t* const verbs[] = {
-    &weft_cli_bench,
-    &weft_cli_doctor,
-    &weft_cli_version,
-    &weft_cli_help,
+    &weft_cli_run,     &weft_cli_bench, &weft_cli_doctor,
+    &weft_cli_version, &weft_cli_help,
 };
 #define VERB_COUNT (sizeof(verbs) / sizeof(verbs[0]))
 
@@ -73,7 +71,8 @@ void weft_cli_print_help(void) {
   (void)printf(
       "Usage: weft VERB [OPTION...]\n\n"
       "weft runs programs made of actors that pass tensors. This command\n"
-      "measures the library and checks the host it runs on.\n\nVerbs:\n");
+      "starts them as several processes, measures the library and checks the\n"
+      "host it runs on.\n\nVerbs:\n");
   for (size_t i = 0; i < VERB_COUNT; i++) {
     (void)printf("  %-10s%s\n", verbs[i]->name, verbs[i]->summary);
   }
@@ -82,6 +81,7 @@ void weft_cli_print_help(void) {
   weft_cli_print_options(weft_cli_main_options, WEFT_CLI_MAIN_COUNT);
   (void)printf(
       "\nExit codes: 0 ok, 1 failed, 2 wrong command line, 3 not found,\n"
-      "5 unreachable, 6 timeout, 7 out of some resource.\n"
+      "5 unreachable, 6 timeout, 7 out of some resource. 'run' ends as its\n"
+      "program does.\n"
       "'weft help VERB' tells more of a verb.\n");
 }

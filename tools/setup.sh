@@ -12,7 +12,7 @@ set -eu
 packages='
   binutils clang clang-format clang-tidy codespell g++ gcc libc6-dev
   libclang-rt-14-dev libcmocka-dev libjansson-dev libmsgpack-dev
-  libopenblas-dev meson ninja-build pkg-config python3 shellcheck
+  libopenblas-dev libuv1-dev meson ninja-build pkg-config python3 shellcheck
   util-linux zlib1g-dev
 '
 
