@@ -1,5 +1,601 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/kit/kit.h"
-int main(void) {
-  return 0;
+//
+// `weft run` as its users meet it: with small programs of the shell, and with
+// this program itself as one that takes its place in the job. The environment
+// names the command: WEFT_COMMAND.
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "job/job_kit.h"
+
+#define WORD_LIMIT 24
+#define TEXT_BYTES 65536
+
+// The command while it runs, and what it has written so far.
+typedef struct run {
+  pid_t process;
+  int in;
+  int out;
+  int err;
+  char out_text[TEXT_BYTES];
+  char err_text[TEXT_BYTES];
+  // As a shell would have it.
+  int exit_code;
+} run_t;
+
+// What `start_with` changes in the child before it becomes the command.
+typedef struct setting {
+  // The most descriptors; 0: as they are.
+  rlim_t files;
+} setting_t;
+
+static char self_path[4096];
+
+static void become_command(const setting_t* setting, const char* const* words,
+                           const int ends[3]) {
+  if (setting->files != 0) {
+    struct rlimit limit = {setting->files, setting->files};
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+  }
+  for (int i = 0; i < 3; i++) {
+    if (dup2(ends[i], i) < 0) {
+      _exit(120);
+    }
+  }
+  // execv(3) writes to none of them.
+  (void)execv(getenv("WEFT_COMMAND"), (char* const*)(uintptr_t)words);
+  _exit(121);
+}
+
+// Starts "weft run" with words that end with NULL; "SELF" is this program.
+static run_t* start_with(const setting_t* setting, const char* const* words) {
+  const char* all[WORD_LIMIT] = {"weft", "run"};
+  for (size_t i = 0; words[i] != NULL; i++) {
+    assert_true(i + 3 < WORD_LIMIT);
+    all[i + 2] = strcmp(words[i], "SELF") == 0 ? self_path : words[i];
+  }
+  run_t* run = calloc(1, sizeof(*run));
+  assert_non_null(run);
+  int pipes[3][2];
+  for (int i = 0; i < 3; i++) {
+    assert_int_equal(0, pipe2(pipes[i], O_CLOEXEC));
+  }
+  run->process = fork();
+  assert_true(run->process >= 0);
+  if (run->process == 0) {
+    become_command(setting, all,
+                   (const int[3]){pipes[0][0], pipes[1][1], pipes[2][1]});
+  }
+  (void)close(pipes[0][0]);
+  (void)close(pipes[1][1]);
+  (void)close(pipes[2][1]);
+  run->in = pipes[0][1];
+  run->out = pipes[1][0];
+  run->err = pipes[2][0];
+  return run;
+}
+
+static run_t* start(const char* const* words) {
+  return start_with(&(setting_t){0}, words);
+}
+
+// Adds what there is to read; closes a stream that has ended.
+static void read_some(int* descriptor, char* text) {
+  size_t used = strlen(text);
+  ssize_t count = read(*descriptor, text + used, TEXT_BYTES - 1 - used);
+  if (count <= 0) {
+    (void)close(*descriptor);
+    *descriptor = -1;
+  }
+}
+
+// Reads until a text has been written, or, for NULL, to the end of both
+// streams.
+static void read_until(run_t* run, const char* text) {
+  while (run->out >= 0 || run->err >= 0) {
+    if (text != NULL && (strstr(run->out_text, text) != NULL ||
+                         strstr(run->err_text, text) != NULL)) {
+      return;
+    }
+    struct pollfd wanted[2] = {{.fd = run->out, .events = POLLIN},
+                               {.fd = run->err, .events = POLLIN}};
+    assert_true(poll(wanted, 2, 100000) > 0);
+    if (wanted[0].revents != 0) {
+      read_some(&run->out, run->out_text);
+    }
+    if (wanted[1].revents != 0) {
+      read_some(&run->err, run->err_text);
+    }
+  }
+  if (text != NULL) {
+    fail_msg("'%s' was not written:\n%s\n%s", text, run->out_text,
+             run->err_text);
+  }
+}
+
+static void reap(run_t* run) {
+  int status = 0;
+  while (waitpid(run->process, &status, 0) < 0) {
+    assert_int_equal(EINTR, errno);
+  }
+  run->exit_code =
+      WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static void close_input(run_t* run) {
+  if (run->in >= 0) {
+    (void)close(run->in);
+    run->in = -1;
+  }
+}
+
+// To the end of the command, and of all that has its streams.
+static void finish(run_t* run) {
+  close_input(run);
+  read_until(run, NULL);
+  reap(run);
+}
+
+static void forget(run_t* run) {
+  close_input(run);
+  if (run->out >= 0) {
+    (void)close(run->out);
+  }
+  if (run->err >= 0) {
+    (void)close(run->err);
+  }
+  free(run);
+}
+
+static void assert_says(const run_t* run, const char* text) {
+  if (strstr(run->out_text, text) == NULL &&
+      strstr(run->err_text, text) == NULL) {
+    fail_msg("'%s' was not written; exit %d\n%s\n%s", text, run->exit_code,
+             run->out_text, run->err_text);
+  }
+}
+
+static void assert_exit(const run_t* run, int exit_code) {
+  if (run->exit_code != exit_code) {
+    fail_msg("ended with %d, not %d\n%s\n%s", run->exit_code, exit_code,
+             run->out_text, run->err_text);
+  }
+}
+
+// Runs it to its end.
+static run_t* run_whole(const char* const* words) {
+  run_t* run = start(words);
+  finish(run);
+  return run;
+}
+
+static void assert_run(const char* const* words, int exit_code,
+                       const char* text) {
+  run_t* run = run_whole(words);
+  assert_exit(run, exit_code);
+  assert_says(run, text);
+  forget(run);
+}
+
+#define WORDS(...) ((const char* const[]){__VA_ARGS__, NULL})
+
+// --- This program as a member -----------------------------------------------
+
+static void say(const char* format, ...) WEFT_PRINTF(1, 2);
+static void say(const char* format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  (void)vprintf(format, arguments);
+  va_end(arguments);
+  (void)putchar('\n');
+  (void)fflush(stdout);
+}
+
+// What the program does as a rank: waits until something stands in what it
+// has heard, and says that.
+static int be_member(const char* what, const char* text) {
+  weft_job_client_t* client = NULL;
+  weft_status_t status =
+      weft_job_client_create(NULL, job_kit_deadline_ns(), &client);
+  if (status != WEFT_OK || client == NULL) {
+    say("no place");
+    return weft_status_report(status);
+  }
+  const weft_job_place_t* place = weft_job_client_place(client);
+  say("place %u of %u in %s", place->rank, place->size, place->name);
+  job_kit_member_t member;
+  job_kit_listen(&member, client);
+  if (strcmp(what, "crash") == 0 && place->rank == 1) {
+    (void)kill(getpid(), SIGKILL);
+  }
+  if (strcmp(what, "connect") == 0 && place->rank == 0) {
+    weft_status_release(weft_job_client_connect(client, 1));
+  }
+  if (strcmp(what, "done") != 0 || place->rank != 0) {
+    job_kit_expect(&member, text);
+    say("heard %s", strstr(member.log, text));
+  }
+  weft_job_client_leave(client, WEFT_OK);
+  job_kit_forget(&member);
+  return strcmp(what, "fail") == 0 ? 9 : 0;
+}
+
+// --- Ranks and their output -------------------------------------------------
+
+static void every_rank_runs_with_its_variables(void** state) {
+  (void)state;
+  run_t* run = run_whole(WORDS("-n", "3", "sh", "-c",
+                               "echo $RANK $LOCAL_RANK $WORLD_SIZE "
+                               "$LOCAL_WORLD_SIZE $MASTER_ADDR; "
+                               "test $MASTER_PORT -gt 0"));
+  assert_exit(run, 0);
+  assert_says(run, "0 0 3 3 127.0.0.1\n");
+  assert_says(run, "[1] 1 1 3 3 127.0.0.1\n");
+  assert_says(run, "[2] 2 2 3 3 127.0.0.1\n");
+  assert_string_equal("", run->err_text);
+  forget(run);
+}
+
+static void variables_can_be_set_for_all(void** state) {
+  (void)state;
+  assert_run(WORDS("-n", "2", "--env", "A=1", "--env", "B=two words", "--env",
+                   "A=3", "--env", "MASTER_PORT=77", "sh", "-c",
+                   "echo \"$A $B $MASTER_PORT\""),
+             0, "[1] 3 two words 77\n");
+  assert_run(WORDS("-n", "2", "--env", "A", "true"), 2, "NAME=VALUE");
+}
+
+static void lines_have_their_rank_in_front_as_was_asked(void** state) {
+  (void)state;
+  run_t* run = run_whole(WORDS("-n", "2", "sh", "-c", "echo a; echo b >&2"));
+  assert_string_equal(
+      "", strstr(run->out_text, "[0]") == NULL ? "" : run->out_text);
+  assert_says(run, "[1] a\n");
+  assert_non_null(strstr(run->err_text, "[1] b\n"));
+  forget(run);
+  run = run_whole(WORDS("-n", "2", "--prefix", "all", "echo", "a"));
+  assert_says(run, "[0] a\n");
+  assert_says(run, "[1] a\n");
+  forget(run);
+  run = run_whole(WORDS("-n", "2", "--prefix", "none", "echo", "a"));
+  assert_string_equal("a\na\n", run->out_text);
+  forget(run);
+}
+
+static void a_line_that_does_not_end_is_written_all_the_same(void** state) {
+  (void)state;
+  assert_run(WORDS("-n", "1", "--prefix", "all", "printf", "a\\n\\nb"), 0,
+             "[0] a\n[0] \n[0] b\n");
+}
+
+static void a_line_without_end_is_written_in_parts(void** state) {
+  (void)state;
+  run_t* run = run_whole(
+      WORDS("-n", "1", "--prefix", "all", "sh", "-c", "printf '%10000d' 7"));
+  assert_exit(run, 0);
+  size_t lines = 0;
+  size_t longest = 0;
+  char* rest = NULL;
+  for (char* line = strtok_r(run->out_text, "\n", &rest); line != NULL;
+       line = strtok_r(NULL, "\n", &rest)) {
+    assert_memory_equal("[0] ", line, 4);
+    longest = strlen(line) > longest ? strlen(line) : longest;
+    lines++;
+  }
+  assert_int_equal(3, lines);
+  assert_int_equal(4095, longest);
+  forget(run);
+}
+
+static void rank_0_has_standard_input_and_the_others_none(void** state) {
+  (void)state;
+  run_t* run = start(WORDS("-n", "2", "sh", "-c", "cat; echo end"));
+  assert_int_equal(6, write(run->in, "hello\n", 6));
+  finish(run);
+  assert_exit(run, 0);
+  assert_says(run, "hello\nend\n");
+  assert_says(run, "[1] end\n");
+  assert_null(strstr(run->out_text, "[1] hello"));
+  forget(run);
+}
+
+static void output_is_a_pipe_that_can_be_opened(void** state) {
+  (void)state;
+  assert_run(WORDS("-n", "2", "sh", "-c", "echo hello >/dev/stdout"), 0,
+             "[1] hello\n");
+}
+
+static void what_a_rank_leaves_behind_is_not_waited_for(void** state) {
+  (void)state;
+  run_t* run = start(WORDS("-n", "2", "--prefix", "all", "sh", "-c",
+                           "sleep 1000 & echo left $!."));
+  reap(run);
+  assert_exit(run, 0);
+  read_until(run, "[0] left ");
+  read_until(run, "[1] left ");
+  for (int rank = 0; rank < 2; rank++) {
+    char text[16];
+    (void)snprintf(text, sizeof(text), "[%d] left ", rank);
+    long process = strtol(strstr(run->out_text, text) + strlen(text), NULL, 10);
+    assert_true(process > 1);
+    assert_int_equal(0, kill((pid_t)process, SIGKILL));
+  }
+  forget(run);
+}
+
+// --- How it ends ------------------------------------------------------------
+
+static void it_exits_as_the_first_rank_that_fails(void** state) {
+  (void)state;
+  run_t* run = run_whole(
+      WORDS("-n", "2", "sh", "-c", "if [ $RANK = 1 ]; then exit 3; fi"));
+  assert_exit(run, 3);
+  assert_non_null(strstr(run->err_text, "weft run: rank 1 (process "));
+  assert_non_null(strstr(run->err_text, ") exited with status 3\n"));
+  forget(run);
+  assert_run(
+      WORDS("-n", "2", "sh", "-c", "if [ $RANK = 1 ]; then kill -9 $$; fi"),
+      128 + 9, ") was killed by signal 9 (Killed)\n");
+}
+
+static void a_rank_that_fails_does_not_end_the_others(void** state) {
+  (void)state;
+  run_t* run = start(WORDS("-n", "2", "sh", "-c",
+                           "if [ $RANK = 1 ]; then exit 3; fi; cat; echo end"));
+  read_until(run, "exited with status 3");
+  finish(run);
+  assert_exit(run, 3);
+  assert_says(run, "end\n");
+  forget(run);
+}
+
+static void a_rank_that_fails_ends_the_job_if_that_was_asked(void** state) {
+  (void)state;
+  run_t* run = start(WORDS("-n", "3", "--end-on-failure", "sh", "-c",
+                           "if [ $RANK = 1 ]; then exit 3; fi; sleep 1000"));
+  reap(run);
+  assert_exit(run, 3);
+  forget(run);
+}
+
+static void rank_0_that_fails_ends_the_job(void** state) {
+  (void)state;
+  run_t* run = start(WORDS("-n", "3", "sh", "-c",
+                           "if [ $RANK = 0 ]; then exit 4; fi; sleep 1000"));
+  reap(run);
+  assert_exit(run, 4);
+  forget(run);
+}
+
+static void plain_programs_end_by_themselves(void** state) {
+  (void)state;
+  // Rank 1 waits until rank 0 has been reaped, and is still there a while
+  // later.
+  assert_run(WORDS("-n", "2", "sh", "-c",
+                   "if [ $RANK = 0 ]; then exit 0; fi; "
+                   "while [ $(wc -w </proc/$PPID/task/$PPID/children) -gt 1 ]; "
+                   "do :; done; for i in 1 2 3 4 5 6 7 8; do sh -c true; done; "
+                   "echo alone"),
+             0, "[1] alone");
+}
+
+static void a_program_that_cannot_be_run_is_told(void** state) {
+  (void)state;
+  assert_run(WORDS("-n", "2", "no-such-program"), 127,
+             "weft run: 'no-such-program' is not found");
+  assert_run(WORDS("-n", "2", "/etc/passwd"), 126,
+             "weft run: '/etc/passwd' cannot be run: permission denied");
+}
+
+static void command_lines_that_are_wrong_are_refused(void** state) {
+  (void)state;
+  assert_run(WORDS("true"), 2, "-n N is missing");
+  assert_run(WORDS("-n", "2"), 2, "no program given");
+  assert_run(WORDS("-n", "0", "true"), 2, "1 to 1024");
+  assert_run(WORDS("-n", "1025", "true"), 2, "1 to 1024");
+  assert_run(WORDS("-n", "1", "--name", "a b", "true"), 2,
+             "cannot be the name of a job");
+  assert_run(WORDS("--help"), 0, "Usage: weft run");
+}
+
+static void options_behind_the_program_are_its_own(void** state) {
+  (void)state;
+  assert_run(WORDS("-n", "1", "echo", "--help", "-n", "5"), 0, "--help -n 5\n");
+  assert_run(WORDS("-n", "1", "--", "echo", "a"), 0, "a\n");
+}
+
+static void too_few_descriptors_are_told_with_what_mends_it(void** state) {
+  (void)state;
+  run_t* run =
+      start_with(&(setting_t){.files = 40}, WORDS("-n", "64", "sleep", "1000"));
+  finish(run);
+  assert_exit(run, 7);
+  assert_says(run, "ulimit -n");
+  forget(run);
+}
+
+// --- Signals ----------------------------------------------------------------
+
+static void a_signal_ends_the_job_in_order(void** state) {
+  (void)state;
+  static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+  for (size_t i = 0; i < 3; i++) {
+    run_t* run = start(WORDS("-n", "2", "--prefix", "all", "sh", "-c",
+                             "trap 'echo bye; exit 0' TERM; echo ready; "
+                             "while :; do sleep 0.01; done"));
+    read_until(run, "[0] ready");
+    read_until(run, "[1] ready");
+    assert_int_equal(0, kill(run->process, numbers[i]));
+    finish(run);
+    assert_exit(run, 128 + numbers[i]);
+    assert_says(run, "[0] bye\n");
+    assert_says(run, "[1] bye\n");
+    forget(run);
+  }
+}
+
+static void a_second_signal_ends_it_at_once(void** state) {
+  (void)state;
+  run_t* run = start(WORDS("-n", "1", "--grace", "86400", "sh", "-c",
+                           "trap 'echo no' TERM; echo ready; while :; do "
+                           "sleep 0.01; done"));
+  read_until(run, "ready");
+  assert_int_equal(0, kill(run->process, SIGINT));
+  read_until(run, "no\n");
+  assert_int_equal(0, kill(run->process, SIGINT));
+  finish(run);
+  assert_exit(run, 130);
+  forget(run);
+}
+
+static void those_that_do_not_end_in_time_are_killed(void** state) {
+  (void)state;
+  run_t* run = start(WORDS("-n", "1", "--grace", "0", "sh", "-c",
+                           "trap '' TERM; echo ready; while :; do sleep 0.01; "
+                           "done"));
+  read_until(run, "ready");
+  assert_int_equal(0, kill(run->process, SIGTERM));
+  finish(run);
+  assert_exit(run, 143);
+  assert_says(run, "as it did not end when it was told to");
+  forget(run);
+}
+
+// --- Members ----------------------------------------------------------------
+
+static void programs_take_their_places(void** state) {
+  (void)state;
+  run_t* run = run_whole(
+      WORDS("-n", "3", "--name", "places", "SELF", "connect", "joined 2.1"));
+  (void)run;
+  forget(run);
+  run = run_whole(
+      WORDS("-n", "2", "--name", "places", "SELF", "connect", "connected"));
+  assert_exit(run, 0);
+  assert_says(run, "place 0 of 2 in places\n");
+  assert_says(run, "[1] place 1 of 2 in places\n");
+  assert_says(run, "heard connected 1.1");
+  assert_says(run, "[1] heard connected 0.1");
+  forget(run);
+}
+
+static void a_member_that_is_killed_is_told_of(void** state) {
+  (void)state;
+  run_t* run = run_whole(WORDS("-n", "2", "SELF", "crash", "died 1.1"));
+  assert_exit(run, 137);
+  assert_says(run, "heard died 1.1 peer died: rank 1 (process ");
+  assert_says(run, ") was killed by signal 9 (Killed)");
+  forget(run);
+}
+
+static void members_are_told_when_rank_0_is_done(void** state) {
+  (void)state;
+  assert_run(WORDS("-n", "2", "SELF", "done", "ended"), 0,
+             "[1] heard ended 0.0 ok: \n");
+}
+
+static void members_are_told_of_a_signal(void** state) {
+  (void)state;
+  run_t* run =
+      start(WORDS("-n", "2", "--prefix", "all", "SELF", "wait", "ended"));
+  read_until(run, "[0] place 0 of 2");
+  read_until(run, "[1] place 1 of 2");
+  assert_int_equal(0, kill(run->process, SIGINT));
+  finish(run);
+  assert_exit(run, 130);
+  assert_says(run,
+              "[1] heard ended 0.0 cancelled: the launcher was ended by "
+              "Ctrl-C\n");
+  forget(run);
+}
+
+static void members_end_when_the_launcher_is_killed(void** state) {
+  (void)state;
+  run_t* run =
+      start(WORDS("-n", "2", "--prefix", "none", "SELF", "wait", "ended"));
+  read_until(run, "place 0 of 2");
+  read_until(run, "place 1 of 2");
+  assert_int_equal(0, kill(run->process, SIGKILL));
+  // Both say so, and close the streams.
+  finish(run);
+  const char* text =
+      "heard ended 0.0 peer died: the launcher of the job is "
+      "gone\n";
+  assert_says(run, text);
+  assert_non_null(strstr(strstr(run->out_text, text) + 1, text));
+  forget(run);
+}
+
+static void jobs_nest_without_mixing(void** state) {
+  (void)state;
+  const char* command = getenv("WEFT_COMMAND");
+  run_t* run =
+      run_whole(WORDS("-n", "1", "--name", "outer", command, "run", "-n", "2",
+                      "--name", "inner", "SELF", "connect", "connected"));
+  assert_exit(run, 0);
+  assert_says(run, "place 0 of 2 in inner\n");
+  assert_says(run, "[1] place 1 of 2 in inner\n");
+  forget(run);
+}
+
+static void a_script_may_run_one_member_after_another(void** state) {
+  (void)state;
+  char script[8300];
+  (void)snprintf(script, sizeof(script), "%s done x && %s done x", self_path,
+                 self_path);
+  run_t* run = run_whole(WORDS("-n", "1", "sh", "-c", script));
+  assert_exit(run, 0);
+  const char* text = "place 0 of 1";
+  assert_says(run, text);
+  assert_non_null(strstr(strstr(run->out_text, text) + 1, text));
+  forget(run);
+}
+
+int main(int argc, char** argv) {
+  if (argc > 2) {
+    return be_member(argv[1], argv[2]);
+  }
+  ssize_t length = readlink("/proc/self/exe", self_path, sizeof(self_path) - 1);
+  if (length < 0) {
+    return 1;
+  }
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(every_rank_runs_with_its_variables),
+      cmocka_unit_test(variables_can_be_set_for_all),
+      cmocka_unit_test(lines_have_their_rank_in_front_as_was_asked),
+      cmocka_unit_test(a_line_that_does_not_end_is_written_all_the_same),
+      cmocka_unit_test(a_line_without_end_is_written_in_parts),
+      cmocka_unit_test(rank_0_has_standard_input_and_the_others_none),
+      cmocka_unit_test(output_is_a_pipe_that_can_be_opened),
+      cmocka_unit_test(what_a_rank_leaves_behind_is_not_waited_for),
+      cmocka_unit_test(it_exits_as_the_first_rank_that_fails),
+      cmocka_unit_test(a_rank_that_fails_does_not_end_the_others),
+      cmocka_unit_test(a_rank_that_fails_ends_the_job_if_that_was_asked),
+      cmocka_unit_test(rank_0_that_fails_ends_the_job),
+      cmocka_unit_test(plain_programs_end_by_themselves),
+      cmocka_unit_test(a_program_that_cannot_be_run_is_told),
+      cmocka_unit_test(command_lines_that_are_wrong_are_refused),
+      cmocka_unit_test(options_behind_the_program_are_its_own),
+      cmocka_unit_test(too_few_descriptors_are_told_with_what_mends_it),
+      cmocka_unit_test(a_signal_ends_the_job_in_order),
+      cmocka_unit_test(a_second_signal_ends_it_at_once),
+      cmocka_unit_test(those_that_do_not_end_in_time_are_killed),
+      cmocka_unit_test(programs_take_their_places),
+      cmocka_unit_test(a_member_that_is_killed_is_told_of),
+      cmocka_unit_test(members_are_told_when_rank_0_is_done),
+      cmocka_unit_test(members_are_told_of_a_signal),
+      cmocka_unit_test(members_end_when_the_launcher_is_killed),
+      cmocka_unit_test(jobs_nest_without_mixing),
+      cmocka_unit_test(a_script_may_run_one_member_after_another),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
 }
