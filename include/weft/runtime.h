@@ -91,6 +91,13 @@ WEFT_API int weft_runtime_main(const weft_runtime_options_t* options,
 // The place of this runtime in its job: 0 <= rank < size.
 WEFT_API uint32_t weft_runtime_rank(const weft_runtime_t* runtime);
 WEFT_API uint32_t weft_runtime_size(const weft_runtime_t* runtime);
+// What a runtime of the job has and does, as a map: name, rank, process, actors
+// (class, messages in the mailbox, what it runs, what it waits for), counters.
+// Blocks: no. Errors: as `weft_call`; a rank that is not there fails the
+// future.
+WEFT_API WEFT_MUST_USE weft_status_t weft_runtime_report(
+    weft_runtime_t* runtime, uint32_t rank, weft_future_t** out_report);
+
 // The allocator it was created with; never NULL.
 WEFT_API const weft_allocator_t* weft_runtime_allocator(
     const weft_runtime_t* runtime);

@@ -32,6 +32,7 @@ WEFT_BEGIN_DECLS
   X(messages_failed, "messages", "messages that ended without their handler") \
   X(bytes_passed, "bytes", "tensor data handed over without a copy")          \
   X(bytes_copied, "bytes", "tensor data copied by the library")               \
+  X(bytes_lent, "bytes", "tensor data lent to other processes, not copied")   \
   X(actors_spawned, "actors", "actors made")                                  \
   X(actors_exited, "actors", "actors ended")                                  \
   X(waits_blocked, "waits", "waits that put a thread to sleep")               \

@@ -41,6 +41,13 @@ weft_status_t weft_actor_layer_create(
 weft_status_t weft_actor_layer_stop(weft_runtime_t* runtime,
                                     int64_t deadline_ns);
 
+// Only begins that, without waiting. Thread: any. Blocks: no.
+void weft_actor_layer_begin_stop(weft_runtime_t* runtime);
+
+// Makes the actor through which other runtimes of the job ask this one; before
+// any other actor. Errors: RESOURCE_EXHAUSTED.
+weft_status_t weft_actor_layer_open(weft_runtime_t* runtime);
+
 // Frees the layer and empties the slot; nothing if the slot is empty. After a
 // stop that succeeded (or a create of which no actor was ever spawned), when
 // no worker and no timer runs any more.

@@ -7,6 +7,7 @@
 #include "actor/call.h"
 
 #include "actor/context.h"
+#include "actor/remote.h"
 #include "actor/reply.h"
 #include "actor/room.h"
 #include "actor/roster.h"
@@ -52,11 +53,9 @@ void weft_message_discard(weft_runtime_t* runtime, weft_message_t* message) {
 
 // --- Deadlines --------------------------------------------------------------
 
-// The deadline of a message: that of the options, cut to what is left of the
-// deadline of the work that sends it, `*deadline_ns` at first.
-static COLD weft_status_t cut_deadline(const weft_actor_layer_t* layer,
-                                       const weft_call_options_t* options,
-                                       int64_t* deadline_ns) {
+COLD weft_status_t weft_call_cut_deadline(const weft_actor_layer_t* layer,
+                                          const weft_call_options_t* options,
+                                          int64_t* deadline_ns) {
   int64_t inherited_ns = *deadline_ns;
   int64_t timeout_ns = options != NULL ? options->timeout_ns : 0;
   if (timeout_ns < 0) {
@@ -190,7 +189,8 @@ static INLINE weft_status_t stamp(submission_t* submission, uint32_t generation,
       activity != NULL ? activity->deadline_ns : WEFT_TIME_INFINITE;
   return __builtin_expect(
              submission->options != NULL || layer->default_timeout_ns != 0, 0)
-             ? cut_deadline(layer, submission->options, &message->deadline_ns)
+             ? weft_call_cut_deadline(layer, submission->options,
+                                      &message->deadline_ns)
              : WEFT_OK;
 }
 
@@ -279,6 +279,10 @@ weft_status_t weft_call(weft_runtime_t* runtime, weft_actor_t actor,
                         const weft_call_options_t* options,
                         weft_future_t** out_future) {
   *out_future = NULL;
+  if (__builtin_expect(actor.rank != runtime->rank, 0)) {
+    return weft_remote_submit(runtime, actor, endpoint, arguments, options,
+                              out_future);
+  }
   submission_t submission = {
       .runtime = runtime,
       .endpoint_index = endpoint,
@@ -291,6 +295,10 @@ weft_status_t weft_call(weft_runtime_t* runtime, weft_actor_t actor,
 weft_status_t weft_send(weft_runtime_t* runtime, weft_actor_t actor,
                         uint32_t endpoint, const weft_arguments_t* arguments,
                         const weft_call_options_t* options) {
+  if (__builtin_expect(actor.rank != runtime->rank, 0)) {
+    return weft_remote_submit(runtime, actor, endpoint, arguments, options,
+                              NULL);
+  }
   submission_t submission = {
       .runtime = runtime,
       .endpoint_index = endpoint,

@@ -15,4 +15,11 @@ weft_mailbox_push_t weft_entry_put(weft_actor_entry_t* entry,
 // Drops a message that was never sent: arguments, reply, block. NULL is fine.
 void weft_message_discard(weft_runtime_t* runtime, weft_message_t* message);
 
+// The deadline of a message: that of the options, cut to what is left of the
+// deadline of the work that sends it, `*deadline_ns` at first.
+// Errors: INVALID_ARGUMENT for a timeout below zero.
+weft_status_t weft_call_cut_deadline(const weft_actor_layer_t* layer,
+                                     const weft_call_options_t* options,
+                                     int64_t* deadline_ns);
+
 #endif  // WEFT_ACTOR_CALL_H_

@@ -19,6 +19,7 @@ weft_status_t weft_cold_create(weft_runtime_t* runtime,
   weft_dlist_init(&cold->watching);
   weft_dlist_init(&cold->links);
   weft_dlist_init(&cold->exits);
+  weft_dlist_init(&cold->distants);
   weft_dlist_init(&cold->names);
   return WEFT_OK;
 }

@@ -29,6 +29,8 @@ struct weft_cold {
   weft_dlist_t links;
   // Futures of its end.
   weft_dlist_t exits;
+  // Actors of other runtimes that it watches; see `distant.c`.
+  weft_dlist_t distants;
   // --- Guarded by the names' lock; see `names.c` ---
   weft_dlist_t names;
 };

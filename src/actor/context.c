@@ -4,6 +4,8 @@
 
 #include "actor/context.h"
 
+#include "actor/remote.h"
+
 #include <stdio.h>
 
 _Thread_local weft_context_t* weft_context_current;
@@ -28,6 +30,9 @@ weft_actor_t weft_context_self(const weft_context_t* context) {
 weft_actor_t weft_context_sender(const weft_context_t* context) {
   uint64_t sender = context->message->sender;
   weft_actor_t actor = {0};
+  if ((context->message->flags & WEFT_MESSAGE_REMOTE) != 0) {
+    return weft_message_remote_sender(context->message);
+  }
   if ((sender & WEFT_SENDER_THREAD) == 0) {
     const weft_runtime_t* runtime = context->entry->layer->runtime;
     actor.rank = (uint16_t)runtime->rank;

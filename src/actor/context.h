@@ -39,8 +39,10 @@ void weft_context_describe_origin(const weft_origin_t* origin,
                                   weft_origin_text_t* text);
 
 // Who sends, as one number: an actor of this layer by index and generation,
-// else the thread.
+// else the thread. One of another runtime: its rank and what it is there, with
+// less of the generation; see inbound.c.
 #define WEFT_SENDER_THREAD (UINT64_C(1) << 63)
+#define WEFT_SENDER_REMOTE (UINT64_C(1) << 62)
 
 static inline uint64_t weft_sender_of(weft_actor_t actor) {
   return ((uint64_t)actor.index << 32) | actor.generation;

@@ -14,6 +14,7 @@
 #include "actor/held.h"
 #include "actor/names.h"
 #include "actor/own_thread.h"
+#include "actor/remote.h"
 #include "actor/room.h"
 #include "actor/roster.h"
 #include "actor/turn.h"
@@ -161,6 +162,7 @@ void weft_exit_finish(weft_context_t* context) {
   weft_cold_t* cold = detach(entry);
   if (cold != NULL) {
     weft_names_forget(layer, cold);
+    weft_distant_forget(layer, cold);
     weft_watch_notify(entry, cold);
     weft_cold_free(layer->runtime, cold);
   }

@@ -4,6 +4,7 @@
 #include "actor/names.h"
 #include "actor/own_thread.h"
 #include "actor/registry.h"
+#include "actor/remote.h"
 #include "actor/roster.h"
 #include "actor/schedule.h"
 #include "actor/timed.h"
@@ -152,6 +153,17 @@ static weft_status_t report_left(weft_actor_layer_t* layer,
                                  count > NAMED_LIMIT ? "; and more" : "");
 }
 
+void weft_actor_layer_begin_stop(weft_runtime_t* runtime) {
+  weft_actor_layer_t* layer = weft_actor_layer_of(runtime);
+  weft_roster_stop(layer);
+  weft_schedules_stop(layer);
+  weft_names_close(layer);
+}
+
+weft_status_t weft_actor_layer_open(weft_runtime_t* runtime) {
+  return weft_system_create(runtime);
+}
+
 weft_status_t weft_actor_layer_stop(weft_runtime_t* runtime,
                                     int64_t deadline_ns) {
   weft_actor_layer_t* layer = weft_actor_layer_of(runtime);
@@ -164,9 +176,7 @@ weft_status_t weft_actor_layer_stop(weft_runtime_t* runtime,
                             "a handler cannot stop its own runtime: it would "
                             "wait for itself");
   }
-  weft_roster_stop(layer);
-  weft_schedules_stop(layer);
-  weft_names_close(layer);
+  weft_actor_layer_begin_stop(runtime);
   weft_status_t status = weft_roster_await_empty(layer, deadline_ns);
   if (status != WEFT_OK) {
     return report_left(layer, status);

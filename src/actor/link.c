@@ -3,6 +3,7 @@
 // Links: two lives that end together, if they end badly.
 
 #include "actor/context.h"
+#include "actor/remote.h"
 #include "actor/roster.h"
 #include "actor/watch.h"
 #include "sys/slab.h"
@@ -81,11 +82,37 @@ static bool add_link(weft_actor_layer_t* layer, link_t** link,
   return is_alive;
 }
 
+// --- Actors of other runtimes -----------------------------------------------
+// Each side watches the other's end.
+
+static void tell_other_side(weft_actor_layer_t* layer, uint32_t endpoint,
+                            weft_actor_t self, weft_actor_t actor) {
+  weft_status_t status = weft_send(
+      layer->runtime, weft_system_actor(actor.rank, actor.incarnation),
+      endpoint, WEFT_ARGUMENTS(weft_actor_value(actor), weft_actor_value(self)),
+      NULL);
+  // A peer that is gone needs not be told: this side's watch ends, too.
+  weft_status_release(status);
+}
+
+static weft_status_t link_remote(weft_actor_layer_t* layer, weft_actor_t self,
+                                 weft_actor_t actor) {
+  WEFT_RETURN_IF_ERROR(
+      weft_distant_watch(layer, WEFT_DISTANT_LINK, self, actor, 0));
+  tell_other_side(layer, WEFT_SYSTEM_LINK, self, actor);
+  return WEFT_OK;
+}
+
+// --- Linking ----------------------------------------------------------------
+
 weft_status_t weft_context_link(weft_context_t* context, weft_actor_t actor) {
   weft_actor_layer_t* layer = context->entry->layer;
   weft_actor_t self = weft_entry_handle(context->entry);
   if (weft_actor_equal(self, actor)) {
     return WEFT_OK;
+  }
+  if (weft_actor_is_remote(layer->runtime, actor)) {
+    return link_remote(layer, self, actor);
   }
   weft_spares_t spares;
   WEFT_RETURN_IF_ERROR(weft_spares_create(layer->runtime, &spares));
@@ -110,6 +137,11 @@ weft_status_t weft_context_link(weft_context_t* context, weft_actor_t actor) {
 void weft_context_unlink(weft_context_t* context, weft_actor_t actor) {
   weft_actor_layer_t* layer = context->entry->layer;
   weft_actor_t self = weft_entry_handle(context->entry);
+  if (weft_actor_is_remote(layer->runtime, actor)) {
+    weft_distant_unwatch(layer, WEFT_DISTANT_LINK, self, actor);
+    tell_other_side(layer, WEFT_SYSTEM_UNLINK, self, actor);
+    return;
+  }
   weft_mutex_lock(&layer->watch_lock);
   weft_cold_t* own = weft_watch_find(layer, self, NULL);
   weft_cold_t* other = weft_watch_find(layer, actor, NULL);

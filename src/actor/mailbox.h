@@ -153,6 +153,17 @@ static inline bool weft_mailbox_is_dead(const weft_mailbox_in_t* in) {
              atomic_load_explicit(&in->word, memory_order_relaxed)) == NULL;
 }
 
+// How many messages are unfinished, for reports. The consumer counts what it
+// has finished by the quarter of the bound, so it may be fewer.
+static inline uint32_t weft_mailbox_depth(const weft_mailbox_in_t* in) {
+  // Relaxed, all: for reports.
+  uint64_t word = atomic_load_explicit(&in->word, memory_order_relaxed);
+  uint32_t finished = atomic_load_explicit(&in->limit, memory_order_relaxed) -
+                      atomic_load_explicit(&in->bound, memory_order_relaxed);
+  return ((uint32_t)(word / WEFT_MAILBOX_ONE) - finished) &
+         ((UINT32_C(1) << WEFT_MAILBOX_COUNT_BITS) - 1);
+}
+
 static inline bool weft_mailbox_is_full(const weft_mailbox_in_t* in) {
   // Relaxed: whoever acts on the answer asks again.
   uint64_t word = atomic_load_explicit(&in->word, memory_order_relaxed);

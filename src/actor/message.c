@@ -77,6 +77,38 @@ weft_status_t weft_message_order(weft_message_t* message,
   return WEFT_OK;
 }
 
+weft_status_t weft_message_create_hidden(weft_runtime_t* runtime,
+                                         const weft_class_t* actor_class,
+                                         uint32_t endpoint_index,
+                                         const weft_arguments_t* arguments,
+                                         uint32_t hidden,
+                                         weft_message_t** out_message) {
+  *out_message = NULL;
+  if (endpoint_index >= actor_class->endpoint_count) {
+    return weft_message_no_endpoint(actor_class, endpoint_index);
+  }
+  const weft_endpoint_t* endpoint = &actor_class->endpoints[endpoint_index];
+  weft_message_t* message =
+      weft_message_allocate(runtime, endpoint->parameter_count + hidden);
+  if (message == NULL) {
+    return weft_message_no_memory();
+  }
+  message->endpoint = (uint16_t)endpoint_index;
+  if (!weft_message_fill(message, endpoint, arguments)) {
+    weft_status_t status =
+        weft_message_order(message, actor_class, endpoint, arguments);
+    if (status != WEFT_OK) {
+      weft_message_free(runtime, message);
+      return status;
+    }
+  }
+  if ((message->flags & WEFT_MESSAGE_SCALARS) == 0) {
+    weft_message_retain_objects(message);
+  }
+  *out_message = message;
+  return WEFT_OK;
+}
+
 void weft_message_retain_objects(weft_message_t* message) {
   for (uint32_t i = 0; i < message->argument_count; i++) {
     weft_value_retain(message->arguments[i]);

@@ -26,8 +26,14 @@ enum {
   // release or to measure. It asks for nothing when it is not set.
   WEFT_MESSAGE_SCALARS = 16,
   // Was put in regardless of the bound, and does not count in it.
-  WEFT_MESSAGE_UNCOUNTED = 32
+  WEFT_MESSAGE_UNCOUNTED = 32,
+  // Of a peer; see remote.h.
+  WEFT_MESSAGE_REMOTE = 64
 };
+
+// A message with these alone is handled when it is taken.
+#define WEFT_MESSAGE_PLAIN \
+  (WEFT_MESSAGE_SCALARS | WEFT_MESSAGE_UNCOUNTED | WEFT_MESSAGE_REMOTE)
 
 typedef struct weft_message weft_message_t;
 struct weft_message {
@@ -70,6 +76,15 @@ static inline weft_status_t weft_message_create(
     weft_runtime_t* runtime, const weft_class_t* actor_class,
     uint32_t endpoint_index, const weft_arguments_t* arguments,
     weft_message_t** out_message);
+
+// The same, with `hidden` arguments more behind those that are declared, which
+// are none.
+weft_status_t weft_message_create_hidden(weft_runtime_t* runtime,
+                                         const weft_class_t* actor_class,
+                                         uint32_t endpoint_index,
+                                         const weft_arguments_t* arguments,
+                                         uint32_t hidden,
+                                         weft_message_t** out_message);
 
 // Starts the lazy futures among the arguments: sending them counts as a wait.
 void weft_message_start_arguments(weft_message_t* message);

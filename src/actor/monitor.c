@@ -4,6 +4,7 @@
 
 #include "actor/call.h"
 #include "actor/context.h"
+#include "actor/remote.h"
 #include "actor/roster.h"
 #include "actor/watch.h"
 #include "sys/slab.h"
@@ -65,10 +66,8 @@ static void send_notice(weft_actor_layer_t* layer, monitor_t* monitor,
   free_monitor(layer->runtime, monitor);
 }
 
-// A reason as a value: none for an orderly end. Never looks orderly when it
-// is not, even without memory. Owns: borrows `reason`.
-static weft_value_t reason_value(weft_actor_layer_t* layer,
-                                 weft_status_t reason) {
+weft_value_t weft_watch_reason(weft_actor_layer_t* layer,
+                               weft_status_t reason) {
   weft_value_t value = weft_none();
   if (reason == WEFT_OK) {
     return value;
@@ -164,6 +163,10 @@ weft_status_t weft_context_monitor(weft_context_t* context, weft_actor_t actor,
   weft_actor_entry_t* entry = context->entry;
   weft_actor_layer_t* layer = entry->layer;
   WEFT_RETURN_IF_ERROR(check_monitor(weft_entry_class(entry), endpoint));
+  if (weft_actor_is_remote(layer->runtime, actor)) {
+    return weft_distant_watch(layer, WEFT_DISTANT_MONITOR,
+                              weft_entry_handle(entry), actor, endpoint);
+  }
   weft_spares_t spares;
   WEFT_RETURN_IF_ERROR(weft_spares_create(layer->runtime, &spares));
   monitor_t* monitor =
@@ -179,7 +182,7 @@ weft_status_t weft_context_monitor(weft_context_t* context, weft_actor_t actor,
     free_monitor(layer->runtime, monitor);
   } else if (added == TOO_LATE) {
     weft_status_t reason = weft_actor_not_found(actor);
-    send_notice(layer, monitor, reason_value(layer, reason));
+    send_notice(layer, monitor, weft_watch_reason(layer, reason));
     weft_status_release(reason);
   }
   return WEFT_OK;
@@ -189,6 +192,10 @@ void weft_context_unmonitor(weft_context_t* context, weft_actor_t actor) {
   weft_actor_entry_t* entry = context->entry;
   weft_actor_layer_t* layer = entry->layer;
   weft_actor_t self = weft_entry_handle(entry);
+  if (weft_actor_is_remote(layer->runtime, actor)) {
+    weft_distant_unwatch(layer, WEFT_DISTANT_MONITOR, self, actor);
+    return;
+  }
   weft_mutex_lock(&layer->watch_lock);
   weft_cold_t* own = weft_watch_find(layer, self, NULL);
   weft_cold_t* other = weft_watch_find(layer, actor, NULL);
@@ -228,7 +235,7 @@ void weft_monitors_notify(weft_actor_layer_t* layer, weft_cold_t* cold,
   if (weft_dlist_is_empty(&cold->watchers)) {
     return;
   }
-  weft_value_t value = reason_value(layer, reason);
+  weft_value_t value = weft_watch_reason(layer, reason);
   while ((node = weft_dlist_take_first(&cold->watchers)) != NULL) {
     send_notice(layer, WEFT_CONTAINER_OF(node, monitor_t, of_target),
                 weft_value_retain(value));

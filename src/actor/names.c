@@ -2,6 +2,7 @@
 
 #include "actor/names.h"
 
+#include "actor/remote.h"
 #include "actor/roster.h"
 #include "async/future_internal.h"
 #include "base/memory.h"
@@ -31,6 +32,8 @@ struct weft_names {
   size_t count;
   size_t bucket_count;
   name_t** buckets;
+  // Names of actors of other ranks.
+  weft_dlist_t remote;
 };
 
 // A look-up that waits, with the reference that its list holds.
@@ -251,10 +254,109 @@ static registered_t try_register(weft_actor_layer_t* layer, weft_actor_t actor,
   return result;
 }
 
+// --- Names of a job ---------------------------------------------------------
+// Rank 0 has the names; the others ask it. It watches actors of other ranks
+// that have one.
+
+// Rank 0's runtime.
+#define NAMES_RANK 0
+
+static weft_status_t ask_names(weft_runtime_t* runtime, uint32_t endpoint,
+                               const char* name, const weft_actor_t* actor) {
+  weft_value_t text;
+  weft_value_t nothing;
+  WEFT_RETURN_IF_ERROR(weft_string_from_c(runtime->allocator, name, &text));
+  weft_value_t values[] = {
+      text, actor != NULL ? weft_actor_value(*actor) : weft_none()};
+  const weft_arguments_t arguments = {
+      .positional = values,
+      .positional_count = actor != NULL ? 2 : 1,
+  };
+  weft_status_t status =
+      weft_system_ask(runtime, NAMES_RANK, endpoint, &arguments, &nothing);
+  weft_value_release(text);
+  weft_value_release(nothing);
+  return status;
+}
+
+static weft_status_t ask_lookup(weft_runtime_t* runtime, const char* name,
+                                int64_t deadline_ns,
+                                weft_future_t** out_future) {
+  weft_value_t text;
+  WEFT_RETURN_IF_ERROR(weft_string_from_c(runtime->allocator, name, &text));
+  weft_call_options_t options = {.timeout_ns = WEFT_TIME_INFINITE};
+  if (deadline_ns != WEFT_TIME_INFINITE) {
+    int64_t left_ns = deadline_ns - weft_runtime_now_ns(runtime);
+    options.timeout_ns = left_ns > 0 ? left_ns : 1;
+  }
+  weft_status_t status =
+      weft_call(runtime, weft_system_actor(NAMES_RANK, 0), WEFT_SYSTEM_LOOKUP,
+                WEFT_ARGUMENTS(text), &options, out_future);
+  weft_value_release(text);
+  return status;
+}
+
+// Gives a name to an actor of another rank.
+static registered_t register_remote(weft_actor_layer_t* layer,
+                                    weft_actor_t actor, name_t** spare,
+                                    weft_dlist_t* out_lookups) {
+  weft_names_t* names = layer->names;
+  registered_t result = TAKEN;
+  weft_mutex_lock(&names->lock);
+  name_t* name = find(names, (*spare)->text);
+  if (name == NULL) {
+    name = *spare;
+    *spare = NULL;
+    add(names, name);
+  }
+  if (weft_actor_is_none(name->actor)) {
+    name->actor = actor;
+    weft_dlist_append(&names->remote, &name->node);
+    take_lookups(name, out_lookups);
+    result = REGISTERED;
+  }
+  weft_mutex_unlock(&names->lock);
+  return result;
+}
+
+// Takes one name of an actor of another rank off; NULL when it has none.
+static name_t* free_one_remote(weft_names_t* names, weft_actor_t actor,
+                               name_t** out_unused) {
+  weft_mutex_lock(&names->lock);
+  name_t* found = NULL;
+  for (weft_dlist_node_t* node = weft_dlist_first(&names->remote);
+       node != NULL && found == NULL;
+       node = weft_dlist_next(&names->remote, node)) {
+    name_t* name = WEFT_CONTAINER_OF(node, name_t, node);
+    found = weft_actor_equal(name->actor, actor) ? name : NULL;
+  }
+  if (found != NULL) {
+    weft_dlist_remove(&found->node);
+    found->actor = (weft_actor_t){0};
+    *out_unused = take_if_unused(names, found);
+  }
+  weft_mutex_unlock(&names->lock);
+  return found;
+}
+
+void weft_names_forget_remote(weft_actor_layer_t* layer, weft_actor_t actor) {
+  name_t* name;
+  do {
+    name_t* unused = NULL;
+    name = free_one_remote(layer->names, actor, &unused);
+    free_name(layer->runtime, unused);
+  } while (name != NULL);
+}
+
+// --- Registering ------------------------------------------------------------
+
 weft_status_t weft_actor_register(weft_runtime_t* runtime, const char* name,
                                   weft_actor_t actor) {
   weft_actor_layer_t* layer = weft_actor_layer_of(runtime);
   WEFT_RETURN_IF_ERROR(check_text(name));
+  if (runtime->rank != NAMES_RANK) {
+    return ask_names(runtime, WEFT_SYSTEM_REGISTER, name, &actor);
+  }
   weft_cold_t* spare_cold = NULL;
   WEFT_RETURN_IF_ERROR(weft_cold_create(runtime, &spare_cold));
   name_t* spare_name = create_name(runtime, name);
@@ -264,8 +366,11 @@ weft_status_t weft_actor_register(weft_runtime_t* runtime, const char* name,
   }
   weft_dlist_t lookups;
   weft_dlist_init(&lookups);
+  bool is_remote = weft_actor_is_remote(runtime, actor);
   registered_t result =
-      try_register(layer, actor, &spare_cold, &spare_name, &lookups);
+      is_remote
+          ? register_remote(layer, actor, &spare_name, &lookups)
+          : try_register(layer, actor, &spare_cold, &spare_name, &lookups);
   weft_cold_free(runtime, spare_cold);
   free_name(runtime, spare_name);
   answer(&lookups, WEFT_OK, actor);
@@ -277,12 +382,17 @@ weft_status_t weft_actor_register(weft_runtime_t* runtime, const char* name,
     return weft_actor_not_found(actor);
   }
   grow(layer);
-  return WEFT_OK;
+  return is_remote ? weft_distant_watch(layer, WEFT_DISTANT_NAME,
+                                        (weft_actor_t){0}, actor, 0)
+                   : WEFT_OK;
 }
 
 weft_status_t weft_actor_unregister(weft_runtime_t* runtime, const char* text) {
   weft_names_t* names = weft_actor_layer_of(runtime)->names;
   WEFT_RETURN_IF_ERROR(check_text(text));
+  if (runtime->rank != NAMES_RANK) {
+    return ask_names(runtime, WEFT_SYSTEM_UNREGISTER, text, NULL);
+  }
   name_t* unused = NULL;
   weft_mutex_lock(&names->lock);
   name_t* name = find(names, text);
@@ -422,6 +532,9 @@ weft_status_t weft_actor_lookup(weft_runtime_t* runtime, const char* text,
   *out_future = NULL;
   weft_actor_layer_t* layer = weft_actor_layer_of(runtime);
   WEFT_RETURN_IF_ERROR(check_text(text));
+  if (runtime->rank != NAMES_RANK) {
+    return ask_lookup(runtime, text, deadline_ns, out_future);
+  }
   name_t* spare = create_name(runtime, text);
   // For the caller and the list.
   weft_future_t* future =
@@ -464,6 +577,7 @@ weft_status_t weft_names_create(weft_actor_layer_t* layer) {
                             "no memory for the names of actors");
   }
   weft_mutex_init(&names->lock);
+  weft_dlist_init(&names->remote);
   names->bucket_count = BUCKETS_AT_FIRST;
   names->buckets = buckets;
   layer->names = names;

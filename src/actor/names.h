@@ -17,6 +17,9 @@ void weft_names_destroy(weft_actor_layer_t* layer);
 // Frees the names of an actor that had this cold part.
 void weft_names_forget(weft_actor_layer_t* layer, weft_cold_t* cold);
 
+// Frees the names of an actor of another rank.
+void weft_names_forget_remote(weft_actor_layer_t* layer, weft_actor_t actor);
+
 // Fails all look-ups with CLOSED, those that come later at once.
 void weft_names_close(weft_actor_layer_t* layer);
 

@@ -159,6 +159,17 @@ bool weft_registry_has(const weft_registry_t* registry,
   return registry->places[place_of(registry, actor_class)] == actor_class;
 }
 
+const weft_class_t* weft_registry_find(const weft_registry_t* registry,
+                                       const char* name) {
+  for (size_t i = 0; i <= registry->mask; i++) {
+    const weft_class_t* actor_class = registry->places[i];
+    if (actor_class != NULL && strcmp(actor_class->name, name) == 0) {
+      return actor_class;
+    }
+  }
+  return NULL;
+}
+
 // --- Endpoints by name ------------------------------------------------------
 
 weft_status_t weft_class_find_endpoint(const weft_class_t* actor_class,

@@ -21,4 +21,8 @@ void weft_registry_destroy(weft_registry_t* registry);
 bool weft_registry_has(const weft_registry_t* registry,
                        const weft_class_t* actor_class);
 
+// The class of this name; NULL for none. Thread: any.
+const weft_class_t* weft_registry_find(const weft_registry_t* registry,
+                                       const char* name);
+
 #endif  // WEFT_ACTOR_REGISTRY_H_

@@ -4,28 +4,24 @@
 // entry is taken, filled and opened. The first turn runs init, before it
 // looks into the mailbox.
 
+#include "actor/spawn.h"
+
 #include "actor/call.h"
 #include "actor/context.h"
 #include "actor/own_thread.h"
 #include "actor/registry.h"
+#include "actor/remote.h"
 #include "actor/roster.h"
 #include "actor/turn.h"
 
 static weft_status_t check(const weft_actor_layer_t* layer,
                            const weft_class_t* actor_class,
                            const weft_spawn_options_t* options) {
-  const weft_runtime_t* runtime = layer->runtime;
   if (actor_class == NULL || !weft_registry_has(layer->classes, actor_class)) {
     return weft_status_make(
         WEFT_STATUS_NOT_FOUND,
         "class %s is not among those that the runtime was created with",
         actor_class != NULL ? actor_class->name : "(null)");
-  }
-  if (options->place != runtime->rank) {
-    return weft_status_make(WEFT_STATUS_NOT_FOUND,
-                            "there is no rank %u to spawn %s on: the job has "
-                            "%u",
-                            options->place, actor_class->name, runtime->size);
   }
   if (options->mailbox_bound > WEFT_MAILBOX_BOUND_LIMIT) {
     return weft_status_make(WEFT_STATUS_INVALID_ARGUMENT,
@@ -95,16 +91,14 @@ static void note(const weft_actor_entry_t* entry) {
                  entry->index);
 }
 
-weft_status_t weft_spawn(weft_runtime_t* runtime,
-                         const weft_class_t* actor_class, weft_value_t init,
-                         const weft_spawn_options_t* options,
-                         weft_actor_t* out_actor) {
-  static const weft_spawn_options_t defaults = {0};
+weft_status_t weft_spawn_here(weft_runtime_t* runtime,
+                              const weft_class_t* actor_class,
+                              weft_value_t init,
+                              const weft_spawn_options_t* options,
+                              weft_actor_t* out_actor) {
   weft_actor_layer_t* layer = weft_actor_layer_of(runtime);
-  *out_actor = (weft_actor_t){0};
-  options = options != NULL ? options : &defaults;
-  WEFT_RETURN_IF_ERROR(check(layer, actor_class, options));
   weft_message_t* message = NULL;
+  *out_actor = (weft_actor_t){0};
   WEFT_RETURN_IF_ERROR(make_init(layer, actor_class, init, &message));
   weft_own_thread_t* thread = NULL;
   weft_status_t status = WEFT_OK;
@@ -135,4 +129,56 @@ weft_status_t weft_spawn(weft_runtime_t* runtime,
     weft_turn_leave(entry);
   }
   return WEFT_OK;
+}
+
+// --- In another runtime -----------------------------------------------------
+
+// Asks the runtime of another rank, and waits for the handle.
+static weft_status_t spawn_there(weft_runtime_t* runtime,
+                                 const weft_class_t* actor_class,
+                                 weft_value_t init,
+                                 const weft_spawn_options_t* options,
+                                 weft_actor_t* out_actor) {
+  weft_value_t name = weft_none();
+  weft_value_t list = weft_none();
+  weft_value_t handle = weft_none();
+  if (options->place >= WEFT_PEER_LIMIT) {
+    return weft_status_make(WEFT_STATUS_NOT_FOUND,
+                            "there is no rank %u to spawn %s on",
+                            options->place, actor_class->name);
+  }
+  weft_status_t status =
+      weft_string_from_c(runtime->allocator, actor_class->name, &name);
+  if (status == WEFT_OK) {
+    status = weft_list_create(runtime->allocator, &init, 1, &list);
+  }
+  if (status == WEFT_OK) {
+    status =
+        weft_system_ask(runtime, (uint16_t)options->place, WEFT_SYSTEM_SPAWN,
+                        WEFT_ARGUMENTS(name, weft_int64(actor_class->version),
+                                       weft_int64(options->mailbox_bound),
+                                       weft_bool(options->own_thread), list),
+                        &handle);
+  }
+  if (status == WEFT_OK) {
+    status = weft_value_as_actor(handle, out_actor);
+  }
+  weft_value_release(name);
+  weft_value_release(list);
+  weft_value_release(handle);
+  return status;
+}
+
+weft_status_t weft_spawn(weft_runtime_t* runtime,
+                         const weft_class_t* actor_class, weft_value_t init,
+                         const weft_spawn_options_t* options,
+                         weft_actor_t* out_actor) {
+  const weft_spawn_options_t defaults = {.place = runtime->rank};
+  *out_actor = (weft_actor_t){0};
+  options = options != NULL ? options : &defaults;
+  WEFT_RETURN_IF_ERROR(
+      check(weft_actor_layer_of(runtime), actor_class, options));
+  return options->place == runtime->rank
+             ? weft_spawn_here(runtime, actor_class, init, options, out_actor)
+             : spawn_there(runtime, actor_class, init, options, out_actor);
 }

@@ -4,7 +4,9 @@
 
 #include "actor/call.h"
 #include "actor/cold.h"
+#include "actor/remote.h"
 #include "actor/roster.h"
+#include "actor/watch.h"
 
 // A stop in turn is a message that is put in whatever the bound. The actor is
 // given a cold part, too: so it can be asked again, to stop now, while it
@@ -41,9 +43,25 @@ static weft_status_t stop_in_turn(weft_actor_layer_t* layer, weft_actor_t actor,
   return WEFT_OK;
 }
 
+// Asks the runtime of another rank. Owns: takes `reason` over.
+static weft_status_t stop_there(weft_actor_layer_t* layer, weft_actor_t actor,
+                                weft_stop_mode_t mode, weft_status_t reason) {
+  weft_value_t why = weft_watch_reason(layer, reason);
+  weft_status_release(reason);
+  weft_status_t status = weft_send(
+      layer->runtime, weft_system_actor(actor.rank, actor.incarnation),
+      WEFT_SYSTEM_STOP,
+      WEFT_ARGUMENTS(weft_actor_value(actor), weft_int64(mode), why), NULL);
+  weft_value_release(why);
+  return status;
+}
+
 weft_status_t weft_actor_stop(weft_runtime_t* runtime, weft_actor_t actor,
                               weft_stop_mode_t mode, weft_status_t reason) {
   weft_actor_layer_t* layer = weft_actor_layer_of(runtime);
+  if (weft_actor_is_remote(runtime, actor)) {
+    return stop_there(layer, actor, mode, reason);
+  }
   if (mode == WEFT_STOP_AFTER_QUEUE) {
     return stop_in_turn(layer, actor, reason);
   }

@@ -4,6 +4,7 @@
 
 #include "actor/cold.h"
 #include "actor/held.h"
+#include "actor/remote.h"
 #include "actor/room.h"
 #include "weft/tensor.h"
 
@@ -39,10 +40,13 @@ static INLINE void finish(weft_context_t* context, weft_message_t* message) {
   weft_actor_entry_t* entry = context->entry;
   // Senders read the count, so writing it for each message would cost each of
   // them a cache miss. An answer makes room at once: its receiver may send.
-  if ((message->flags & (WEFT_MESSAGE_INIT | WEFT_MESSAGE_UNCOUNTED)) == 0 &&
-      (++context->finished >= context->finished_limit ||
-       message->reply != NULL)) {
-    publish(context);
+  if ((message->flags & (WEFT_MESSAGE_INIT | WEFT_MESSAGE_UNCOUNTED)) == 0) {
+    if (++context->finished >= context->finished_limit ||
+        message->reply != NULL) {
+      publish(context);
+    }
+  } else if ((message->flags & WEFT_MESSAGE_REMOTE) != 0) {
+    weft_remote_finished(message);
   }
   if (entry->out.head == &message->node) {
     message->flags |= WEFT_MESSAGE_FINISHED;
@@ -480,7 +484,7 @@ static INLINE bool work(weft_context_t* context) {
     bool is_last = &message->node == last;
     if (__builtin_expect(
             plain && message->generation == weft_entry_generation(entry) &&
-                (message->flags & ~WEFT_MESSAGE_SCALARS) == 0,
+                (message->flags & ~WEFT_MESSAGE_PLAIN) == 0,
             1)) {
       handle_endpoint(context, message);
     } else {

@@ -4,6 +4,7 @@
 
 #include "actor/watch.h"
 
+#include "actor/remote.h"
 #include "actor/roster.h"
 #include "async/future_internal.h"
 
@@ -98,6 +99,11 @@ weft_status_t weft_actor_exited(weft_runtime_t* runtime, weft_actor_t actor,
                                 weft_future_t** out_exited) {
   *out_exited = NULL;
   weft_actor_layer_t* layer = weft_actor_layer_of(runtime);
+  if (weft_actor_is_remote(runtime, actor)) {
+    return weft_call(runtime, weft_system_actor(actor.rank, actor.incarnation),
+                     WEFT_SYSTEM_EXITED,
+                     WEFT_ARGUMENTS(weft_actor_value(actor)), NULL, out_exited);
+  }
   weft_actor_entry_t* entry = weft_roster_find(layer, actor);
   if (entry == NULL) {
     return weft_actor_not_found(actor);

@@ -34,6 +34,10 @@ weft_status_t weft_spares_create(weft_runtime_t* runtime,
                                  weft_spares_t* spares);
 void weft_spares_free(weft_runtime_t* runtime, weft_spares_t* spares);
 
+// A reason as a value: none for an orderly end. Never looks orderly when it
+// is not, even without memory. Owns: borrows `reason`.
+weft_value_t weft_watch_reason(weft_actor_layer_t* layer, weft_status_t reason);
+
 // Take the records of an actor that ends off the lists of all others. The lock
 // is held.
 void weft_monitors_unlink(weft_cold_t* cold);

@@ -5,14 +5,19 @@
 #include <string.h>
 
 #include "actor/actor_layer.h"
+#include "actor/remote.h"
 #include "async/async.h"
 #include "base/memory.h"
 #include "memory/memory.h"
+#include "peer/peer.h"
+#include "runtime/member.h"
 #include "sys/slab.h"
 #include "trace/trace.h"
 
 // What the slot of this layer holds.
 typedef struct state {
+  // NULL when the runtime is alone.
+  weft_member_t* member;
   // A thread is in `weft_runtime_stop`.
   _Atomic bool is_stopping;
   bool is_stopped;
@@ -50,9 +55,20 @@ static weft_status_t create_base(weft_runtime_t* runtime,
   return WEFT_OK;
 }
 
+// Takes a place in a job, if there is one; before the layers, which want to
+// know it.
+static weft_status_t join_job(weft_runtime_t* runtime,
+                              const weft_runtime_options_t* options) {
+  state_t* state = runtime->slots[WEFT_SLOT_RUNTIME];
+  return options->simulate || options->simulate_with != NULL
+             ? WEFT_OK
+             : weft_member_join(runtime, &state->member);
+}
+
 static weft_status_t create_layers(weft_runtime_t* runtime,
                                    const weft_runtime_options_t* options) {
   WEFT_RETURN_IF_ERROR(create_base(runtime, options));
+  WEFT_RETURN_IF_ERROR(join_job(runtime, options));
   WEFT_RETURN_IF_ERROR(
       weft_trace_create(runtime, options->on_warning, options->warning_user));
   const weft_async_options_t async_options = {
@@ -69,7 +85,18 @@ static weft_status_t create_layers(weft_runtime_t* runtime,
       .class_count = options->class_count,
       .default_timeout_ns = options->default_timeout_ns,
   };
+  WEFT_RETURN_IF_ERROR(weft_peers_create(runtime, &weft_remote_events));
   return weft_actor_layer_create(runtime, &actor_options);
+}
+
+// The runtime is complete: other members of the job may see it.
+static weft_status_t enter_job(weft_runtime_t* runtime) {
+  const state_t* state = runtime->slots[WEFT_SLOT_RUNTIME];
+  if (state->member == NULL) {
+    return WEFT_OK;
+  }
+  WEFT_RETURN_IF_ERROR(weft_actor_layer_open(runtime));
+  return weft_member_start(state->member);
 }
 
 // --- Destroy ----------------------------------------------------------------
@@ -88,9 +115,16 @@ static void free_runtime(void* user) {
 // Frees the layers, as far as there are any, and then the runtime: at once, or
 // when the last future that somebody still holds is released.
 static void destroy_layers(weft_runtime_t* runtime) {
+  const state_t* state = runtime->slots[WEFT_SLOT_RUNTIME];
+  weft_member_t* member = state != NULL ? state->member : NULL;
+  // What was created by half has not been stopped.
+  weft_member_stop(member);
+  weft_peers_stop(runtime);
   weft_actor_layer_destroy(runtime);
+  weft_peers_destroy(runtime);
   weft_memory_destroy(runtime);
   weft_async_destroy(runtime);
+  weft_member_destroy(member);
   weft_trace_destroy(runtime);
   weft_memory_free(runtime->allocator, runtime->slots[WEFT_SLOT_RUNTIME],
                    sizeof(state_t));
@@ -132,6 +166,9 @@ weft_status_t weft_runtime_create(const weft_runtime_options_t* options,
   runtime->allocator = allocator;
   weft_status_t status = create_layers(runtime, options);
   if (status == WEFT_OK) {
+    status = enter_job(runtime);
+  }
+  if (status == WEFT_OK) {
     *out_runtime = runtime;
     log_start(runtime, options->class_count);
   } else {
@@ -141,7 +178,10 @@ weft_status_t weft_runtime_create(const weft_runtime_options_t* options,
 }
 
 static weft_status_t stop_layers(weft_runtime_t* runtime, int64_t deadline_ns) {
+  const state_t* state = runtime->slots[WEFT_SLOT_RUNTIME];
   WEFT_RETURN_IF_ERROR(weft_actor_layer_stop(runtime, deadline_ns));
+  weft_member_stop(state->member);
+  weft_peers_stop(runtime);
   return weft_async_stop(runtime, deadline_ns);
 }
 
@@ -194,10 +234,14 @@ void weft_runtime_destroy(weft_runtime_t* runtime) {
 }
 
 weft_status_t weft_runtime_serve(weft_runtime_t* runtime) {
-  return weft_status_make(
-      WEFT_STATUS_FAILED_PRECONDITION,
-      "rank %u runs the program of its job; only other ranks serve",
-      runtime->rank);
+  const state_t* state = runtime->slots[WEFT_SLOT_RUNTIME];
+  if (state->member == NULL || runtime->rank == 0) {
+    return weft_status_make(
+        WEFT_STATUS_FAILED_PRECONDITION,
+        "rank %u runs the program of its job; only other ranks serve",
+        runtime->rank);
+  }
+  return weft_member_serve(state->member);
 }
 
 uint32_t weft_runtime_rank(const weft_runtime_t* runtime) {

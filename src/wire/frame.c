@@ -20,7 +20,9 @@ typedef enum payload_rule {
   // One value by position, or an error.
   RULE_OUTCOME,
   // Any values.
-  RULE_VALUES
+  RULE_VALUES,
+  // `id` entries about loans, and nothing else.
+  RULE_LOANS
 } payload_rule_t;
 
 static const struct {
@@ -33,8 +35,8 @@ static const struct {
     [WEFT_FRAME_CREDIT] = {"credit", RULE_EMPTY},
     [WEFT_FRAME_VALUE] = {"value", RULE_OUTCOME},
     [WEFT_FRAME_SUBSCRIBE] = {"subscribe", RULE_VALUES},
-    [WEFT_FRAME_LEND] = {"lend", RULE_VALUES},
-    [WEFT_FRAME_RELEASE] = {"release", RULE_VALUES},
+    [WEFT_FRAME_LEND] = {"lend", RULE_LOANS},
+    [WEFT_FRAME_RELEASE] = {"release", RULE_LOANS},
     [WEFT_FRAME_PING] = {"ping", RULE_EMPTY},
     [WEFT_FRAME_PONG] = {"pong", RULE_EMPTY},
 };
@@ -102,8 +104,7 @@ static bool are_kinds_sound(const weft_frame_t* frame) {
 
 static weft_status_t check_scalars(const weft_frame_t* frame) {
   if (frame->value_count > WEFT_FRAME_SCALAR_LIMIT || frame->named_count > 0 ||
-      frame->attachment_count > 0 ||
-      has(frame, WEFT_FRAME_ERROR | WEFT_FRAME_BODY_ATTACHED)) {
+      frame->attachment_count > 0 || has(frame, WEFT_FRAME_BODY_ATTACHED)) {
     return refuse(frame, "has more than the few scalars that it says it has");
   }
   if (!are_kinds_sound(frame)) {
@@ -137,6 +138,24 @@ static weft_status_t check_body(const weft_frame_t* frame) {
   return WEFT_OK;
 }
 
+// Values of an outcome: an error has none, unless it is a code alone.
+static uint32_t outcome_count(const weft_frame_t* frame) {
+  bool is_error_body =
+      has(frame, WEFT_FRAME_ERROR) && !has(frame, WEFT_FRAME_SCALARS);
+  return is_error_body ? 0 : 1;
+}
+
+static weft_status_t check_loans(const weft_frame_t* frame) {
+  if (frame->flags != 0 || frame->kinds != 0 || frame->value_count != 0 ||
+      frame->named_count != 0 || frame->attachment_count != 0 ||
+      frame->id > WEFT_FRAME_LOAN_LIMIT ||
+      frame->size_bytes !=
+          WEFT_FRAME_HEAD_BYTES + frame->id * WEFT_FRAME_LOAN_BYTES) {
+    return refuse(frame, "has not as many loans as it says");
+  }
+  return WEFT_OK;
+}
+
 static weft_status_t check_type(const weft_frame_t* frame) {
   bool is_error = has(frame, WEFT_FRAME_ERROR);
   uint32_t count = (uint32_t)frame->value_count + frame->named_count;
@@ -148,10 +167,12 @@ static weft_status_t check_type(const weft_frame_t* frame) {
       }
       return WEFT_OK;
     case RULE_OUTCOME:
-      if (count != (is_error ? 0 : 1) || frame->named_count > 0) {
+      if (count != outcome_count(frame) || frame->named_count > 0) {
         return refuse(frame, "has not one value, and is no error");
       }
       return WEFT_OK;
+    case RULE_LOANS:
+      return check_loans(frame);
     case RULE_VALUES:
       return is_error ? refuse(frame, "cannot be an error") : WEFT_OK;
     case RULE_UNKNOWN:
@@ -167,8 +188,9 @@ static weft_status_t check_size(const weft_frame_t* frame, size_t size_bytes) {
   if (frame->size_bytes != size_bytes) {
     return refuse(frame, "says another size than it has");
   }
-  if (size_bytes < rest ||
-      (size_bytes > rest && frame->attachment_count == 0)) {
+  bool may_have_more =
+      frame->attachment_count > 0 || rule_of(frame->type) == RULE_LOANS;
+  if (size_bytes < rest || (size_bytes > rest && !may_have_more)) {
     return refuse(frame, "has not the size of its parts");
   }
   return WEFT_OK;

@@ -49,7 +49,7 @@ enum {
   // The payload is scalars, whose kinds are in `kinds`.
   WEFT_FRAME_SCALARS = 1,
   // Of REPLY and VALUE: the outcome is an error; the payload is a body of one
-  // status, and there are no values.
+  // status, and there are no values. With SCALARS it is the code alone.
   WEFT_FRAME_ERROR = 2,
   // The payload begins with 8 bytes, the id of the trace's arrow.
   WEFT_FRAME_FLOW = 4,
@@ -87,6 +87,24 @@ typedef struct weft_frame {
 #define WEFT_FRAME_HEAD_BYTES 48
 _Static_assert(sizeof(weft_frame_t) == WEFT_FRAME_HEAD_BYTES, "the format");
 #define WEFT_FRAME_SCALAR_LIMIT 8
+
+// One entry of the payload of LEND and RELEASE, and how many there are at most.
+typedef struct weft_frame_loan {
+  // Names the block, as attachments do.
+  uint32_t segment;
+  uint32_t generation;
+  uint64_t offset_bytes;
+  uint64_t size_bytes;
+  uint64_t segment_bytes;
+  // The runtime that has the loan: rank << 16 | incarnation.
+  uint32_t holder;
+  uint32_t count;
+} weft_frame_loan_t;
+
+#define WEFT_FRAME_LOAN_BYTES 40
+_Static_assert(sizeof(weft_frame_loan_t) == WEFT_FRAME_LOAN_BYTES,
+               "the format");
+#define WEFT_FRAME_LOAN_LIMIT 64
 
 // Where the parts of a frame begin, counted from its first byte; multiples
 // of 8.

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Ends of actors of other runtimes. Watching one is a call to the system actor
+// of its runtime that is answered when the actor ends; so the death of that
+// process is an end as well, with its own reason.
+
+#include "actor/call.h"
+#include "actor/cold.h"
+#include "actor/context.h"
+#include "actor/names.h"
+#include "actor/remote.h"
+#include "actor/roster.h"
+#include "actor/watch.h"
+#include "async/future_internal.h"
+#include "trace/trace.h"
+
+// One actor of a peer that is watched. It is freed when the call ends.
+typedef struct distant {
+  // In the watcher's `distants`; guarded by the watch lock.
+  weft_dlist_node_t node;
+  weft_actor_layer_t* layer;
+  weft_distant_kind_t kind;
+  weft_actor_t watcher;
+  weft_actor_t target;
+  // Nobody wants to know any more. Guarded by the watch lock.
+  bool is_dropped;
+  weft_future_t* exited;
+  weft_waiter_t on_exit;
+  // Of a monitor: what the watcher will be sent.
+  weft_message_t* notice;
+} distant_t;
+
+static void free_distant(distant_t* distant) {
+  weft_runtime_t* runtime = distant->layer->runtime;
+  weft_message_discard(runtime, distant->notice);
+  weft_future_release(distant->exited);
+  weft_slab_free(runtime->slab, distant, sizeof(*distant));
+}
+
+// --- The end ----------------------------------------------------------------
+
+// Takes it off the watcher's list; false when nobody wants to know.
+static bool unlist(distant_t* distant) {
+  weft_mutex_t* lock = &distant->layer->watch_lock;
+  weft_mutex_lock(lock);
+  bool is_wanted = !distant->is_dropped;
+  if (is_wanted && !weft_dlist_node_is_free(&distant->node)) {
+    weft_dlist_remove(&distant->node);
+  }
+  weft_mutex_unlock(lock);
+  return is_wanted;
+}
+
+static void send_notice(distant_t* distant, weft_status_t reason) {
+  weft_actor_layer_t* layer = distant->layer;
+  weft_message_t* notice = distant->notice;
+  weft_actor_entry_t* entry = weft_roster_find(layer, distant->watcher);
+  notice->arguments[1] = weft_watch_reason(layer, reason);
+  if (entry != NULL &&
+      weft_entry_put(entry, notice, true) <= WEFT_MAILBOX_PUSHED_FIRST) {
+    weft_count(layer->runtime, WEFT_COUNTER_messages_sent, 1);
+    distant->notice = NULL;
+  }
+}
+
+// Tells the watcher. `reason` is lent; WEFT_OK is an orderly end.
+static void tell(distant_t* distant, weft_status_t reason) {
+  switch (distant->kind) {
+    case WEFT_DISTANT_MONITOR:
+      send_notice(distant, reason);
+      break;
+    case WEFT_DISTANT_LINK:
+      if (reason != WEFT_OK) {
+        weft_cold_force_stop(
+            distant->layer, distant->watcher,
+            weft_status_make_caused(
+                WEFT_STATUS_ACTOR_EXITED, weft_status_retain(reason),
+                "linked actor #%u of rank %u ended", distant->target.index,
+                distant->target.rank));
+      }
+      break;
+    case WEFT_DISTANT_NAME:
+      weft_names_forget_remote(distant->layer, distant->target);
+      break;
+  }
+}
+
+static void exit_came(weft_waiter_t* waiter, weft_future_t* future) {
+  distant_t* distant = WEFT_CONTAINER_OF(waiter, distant_t, on_exit);
+  weft_value_t nothing;
+  if (unlist(distant)) {
+    weft_status_t reason = weft_future_result(future, &nothing);
+    tell(distant, reason);
+    weft_status_release(reason);
+  }
+  free_distant(distant);
+}
+
+// --- The beginning ----------------------------------------------------------
+
+static distant_t* create_distant(weft_actor_layer_t* layer,
+                                 weft_distant_kind_t kind, weft_actor_t watcher,
+                                 weft_actor_t target, uint32_t endpoint) {
+  weft_runtime_t* runtime = layer->runtime;
+  distant_t* distant = weft_slab_allocate(runtime->slab, sizeof(*distant));
+  if (distant == NULL) {
+    return NULL;
+  }
+  *distant = (distant_t){
+      .layer = layer,
+      .kind = kind,
+      .watcher = watcher,
+      .target = target,
+      .on_exit = {.callback = exit_came},
+  };
+  if (kind == WEFT_DISTANT_MONITOR) {
+    distant->notice = weft_message_allocate(runtime, 2);
+    if (distant->notice == NULL) {
+      free_distant(distant);
+      return NULL;
+    }
+    distant->notice->endpoint = (uint16_t)endpoint;
+    distant->notice->generation = watcher.generation;
+    distant->notice->sender = WEFT_SENDER_THREAD | WEFT_SENDER_REMOTE |
+                              (uint64_t)target.rank << 32 | target.index;
+    distant->notice->arguments[0] = weft_actor_value(target);
+  }
+  return distant;
+}
+
+// Calls the system actor there. It is no part of the work at hand: it neither
+// ends with it, nor by its deadline.
+static weft_status_t ask(const distant_t* distant, weft_future_t** out_exited) {
+  weft_activity_t* activity = weft_thread_self.activity;
+  weft_thread_self.activity = NULL;
+  weft_status_t status = weft_call(
+      distant->layer->runtime,
+      weft_system_actor(distant->target.rank, distant->target.incarnation),
+      WEFT_SYSTEM_EXITED, WEFT_ARGUMENTS(weft_actor_value(distant->target)),
+      NULL, out_exited);
+  weft_thread_self.activity = activity;
+  return status;
+}
+
+static distant_t* find(const weft_dlist_t* list, weft_distant_kind_t kind,
+                       weft_actor_t target) {
+  for (weft_dlist_node_t* node = weft_dlist_first(list); node != NULL;
+       node = weft_dlist_next(list, node)) {
+    distant_t* distant = WEFT_CONTAINER_OF(node, distant_t, node);
+    if (distant->kind == kind && weft_actor_equal(distant->target, target)) {
+      return distant;
+    }
+  }
+  return NULL;
+}
+
+// Lists it with its watcher. False when it is not needed: the watcher has
+// ended, or watches already.
+static bool list(distant_t* distant, weft_cold_t** spare, uint32_t endpoint) {
+  weft_actor_layer_t* layer = distant->layer;
+  weft_mutex_lock(&layer->watch_lock);
+  weft_cold_t* cold = weft_watch_find(layer, distant->watcher, spare);
+  distant_t* known = cold != NULL
+                         ? find(&cold->distants, distant->kind, distant->target)
+                         : NULL;
+  bool is_new = cold != NULL && known == NULL;
+  if (is_new) {
+    weft_dlist_append(&cold->distants, &distant->node);
+  } else if (known != NULL && known->notice != NULL) {
+    known->notice->endpoint = (uint16_t)endpoint;
+  }
+  weft_mutex_unlock(&layer->watch_lock);
+  return is_new;
+}
+
+// Asks, and waits for the answer. An end that is known at once is told at once.
+static void follow(distant_t* distant) {
+  weft_mutex_t* lock = &distant->layer->watch_lock;
+  weft_future_t* exited = NULL;
+  weft_status_t status = ask(distant, &exited);
+  if (status == WEFT_OK) {
+    weft_mutex_lock(lock);
+    distant->exited = exited;
+    bool is_dropped = distant->is_dropped;
+    weft_mutex_unlock(lock);
+    if (is_dropped) {
+      weft_future_cancel(exited);
+    }
+    weft_future_add_waiter(exited, &distant->on_exit);
+    return;
+  }
+  if (unlist(distant)) {
+    tell(distant, status);
+  }
+  weft_status_release(status);
+  free_distant(distant);
+}
+
+weft_status_t weft_distant_watch(weft_actor_layer_t* layer,
+                                 weft_distant_kind_t kind, weft_actor_t watcher,
+                                 weft_actor_t target, uint32_t endpoint) {
+  weft_cold_t* spare = NULL;
+  WEFT_RETURN_IF_ERROR(weft_cold_create(layer->runtime, &spare));
+  distant_t* distant = create_distant(layer, kind, watcher, target, endpoint);
+  if (distant == NULL) {
+    weft_cold_free(layer->runtime, spare);
+    return weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED,
+                            "no memory to watch an actor");
+  }
+  // A name has no watcher, and is in no list.
+  bool is_new = kind == WEFT_DISTANT_NAME || list(distant, &spare, endpoint);
+  weft_cold_free(layer->runtime, spare);
+  if (is_new) {
+    follow(distant);
+  } else {
+    free_distant(distant);
+  }
+  return WEFT_OK;
+}
+
+// --- Giving up --------------------------------------------------------------
+
+// The lock is held; the call is to be cancelled without it.
+static weft_future_t* drop_locked(distant_t* distant) {
+  weft_dlist_remove(&distant->node);
+  distant->is_dropped = true;
+  return distant->exited != NULL ? weft_future_retain(distant->exited) : NULL;
+}
+
+static void cancel(weft_future_t* exited) {
+  if (exited != NULL) {
+    weft_future_cancel(exited);
+    weft_future_release(exited);
+  }
+}
+
+void weft_distant_unwatch(weft_actor_layer_t* layer, weft_distant_kind_t kind,
+                          weft_actor_t watcher, weft_actor_t target) {
+  weft_future_t* exited = NULL;
+  weft_mutex_lock(&layer->watch_lock);
+  weft_cold_t* cold = weft_watch_find(layer, watcher, NULL);
+  distant_t* distant =
+      cold != NULL ? find(&cold->distants, kind, target) : NULL;
+  if (distant != NULL) {
+    exited = drop_locked(distant);
+  }
+  weft_mutex_unlock(&layer->watch_lock);
+  cancel(exited);
+}
+
+void weft_distant_forget(weft_actor_layer_t* layer, weft_cold_t* cold) {
+  bool is_empty = false;
+  while (!is_empty) {
+    weft_future_t* exited = NULL;
+    weft_mutex_lock(&layer->watch_lock);
+    weft_dlist_node_t* node = weft_dlist_first(&cold->distants);
+    is_empty = node == NULL;
+    if (!is_empty) {
+      exited = drop_locked(WEFT_CONTAINER_OF(node, distant_t, node));
+    }
+    weft_mutex_unlock(&layer->watch_lock);
+    cancel(exited);
+  }
+}

@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Sending to actors of other runtimes. A message needs three things: a link
+// to its peer, a place in the window of its actor, and room in the lane; it
+// waits for each as it would for room in a mailbox.
+
+#include <stdio.h>
+
+#include "actor/call.h"
+#include "actor/context.h"
+#include "actor/remote.h"
+#include "actor/reply.h"
+#include "actor/timed.h"
+#include "base/assert.h"
+
+// --- The future of a call ---------------------------------------------------
+
+typedef struct remote_reply {
+  weft_future_t future;
+  // Holds a reference while it is listed.
+  weft_pending_t pending;
+  // Takes it off when there is another outcome than the reply.
+  weft_waiter_t on_outcome;
+  // Tells the callee, with the reference of `pending`.
+  weft_outgoing_t cancel;
+  uint64_t cancelled_id;
+  weft_timed_t timed;
+  uint64_t id;
+  weft_actor_t actor;
+  uint32_t endpoint;
+} remote_reply_t;
+
+static size_t describe(const weft_future_t* future, char* buffer,
+                       size_t capacity) {
+  const remote_reply_t* reply = (const remote_reply_t*)(const void*)future;
+  return (size_t)snprintf(buffer, capacity, "call to actor #%u of rank %u",
+                          reply->actor.index, reply->actor.rank);
+}
+
+static const weft_future_class_t remote_reply_class = {
+    .name = "call to another process",
+    .size_bytes = sizeof(remote_reply_t),
+    .describe = describe,
+};
+
+static void reply_came(weft_pending_t* pending, weft_status_t status,
+                       weft_value_t value) {
+  remote_reply_t* reply = WEFT_CONTAINER_OF(pending, remote_reply_t, pending);
+  weft_future_complete_owned(&reply->future, status, value);
+}
+
+static weft_status_t write_cancel(weft_outgoing_t* outgoing,
+                                  weft_peer_t* peer) {
+  const remote_reply_t* reply =
+      WEFT_CONTAINER_OF(outgoing, remote_reply_t, cancel);
+  weft_frame_t frame = {
+      .type = WEFT_FRAME_CANCEL,
+      .id = reply->cancelled_id,
+      .timeout_ns = INT64_MAX,
+  };
+  return weft_peer_write_locked(peer, &frame, NULL, 0, WEFT_LINK_RESERVED);
+}
+
+static void end_cancel(weft_outgoing_t* outgoing, weft_peer_t* peer) {
+  (void)peer;
+  weft_future_release(
+      &WEFT_CONTAINER_OF(outgoing, remote_reply_t, cancel)->future);
+}
+
+// There is an outcome. Unless it is the reply the callee may stop.
+static void outcome_came(weft_waiter_t* waiter, weft_future_t* future) {
+  remote_reply_t* reply = (remote_reply_t*)(void*)future;
+  (void)waiter;
+  if (weft_calls_take(&reply->pending, &reply->cancelled_id)) {
+    reply->cancel = (weft_outgoing_t){.write = write_cancel, .end = end_cancel};
+    weft_peer_send(reply->pending.peer, &reply->cancel);
+  }
+}
+
+static weft_status_t no_answer(const weft_timed_t* timed) {
+  const remote_reply_t* reply =
+      WEFT_CONST_CONTAINER_OF(timed, remote_reply_t, timed);
+  return weft_status_make(WEFT_STATUS_DEADLINE_EXCEEDED,
+                          "no answer from endpoint %u of actor #%u of rank %u "
+                          "within %.3f ms",
+                          reply->endpoint, reply->actor.index,
+                          reply->actor.rank, (double)timed->timeout_ns / 1e6);
+}
+
+// Takes back a call that was not sent.
+static void discard(remote_reply_t* reply) {
+  uint64_t id;
+  if (weft_calls_take(&reply->pending, &id)) {
+    weft_future_release(&reply->future);
+  }
+  // Ends the timer, and what ties it to a parent.
+  weft_future_cancel(&reply->future);
+  weft_future_release(&reply->future);
+}
+
+// What can fail after the call has been listed.
+static weft_status_t equip(remote_reply_t* reply, int64_t deadline_ns) {
+  const weft_activity_t* activity = weft_thread_self.activity;
+  weft_future_t* parent = activity != NULL ? activity->serving : NULL;
+  weft_future_add_waiter(&reply->future, &reply->on_outcome);
+  if (deadline_ns != WEFT_TIME_INFINITE) {
+    WEFT_RETURN_IF_ERROR(weft_timed_start(&reply->timed, &reply->future,
+                                          deadline_ns, no_answer));
+  }
+  return parent != NULL ? weft_reply_follow(&reply->future, parent) : WEFT_OK;
+}
+
+static weft_status_t create_reply(weft_peer_t* peer, weft_actor_t actor,
+                                  uint32_t endpoint, int64_t deadline_ns,
+                                  remote_reply_t** out_reply) {
+  // For the caller, and the list of calls.
+  weft_future_t* future =
+      weft_future_allocate(peer->runtime, &remote_reply_class, 2);
+  *out_reply = NULL;
+  if (future == NULL) {
+    return weft_future_no_memory("call");
+  }
+  remote_reply_t* reply = (remote_reply_t*)(void*)future;
+  reply->pending = (weft_pending_t){.complete = reply_came};
+  reply->on_outcome = (weft_waiter_t){.callback = outcome_came};
+  reply->actor = actor;
+  reply->endpoint = endpoint;
+  weft_status_t status = weft_calls_add(peer, &reply->pending, &reply->id);
+  if (status != WEFT_OK) {
+    weft_future_free_unshared(future);
+    return status;
+  }
+  status = equip(reply, deadline_ns);
+  if (status != WEFT_OK) {
+    discard(reply);
+    return status;
+  }
+  *out_reply = reply;
+  return WEFT_OK;
+}
+
+// --- Writing ----------------------------------------------------------------
+
+// One message on its way.
+typedef struct outbound {
+  weft_runtime_t* runtime;
+  weft_peer_t* peer;
+  weft_actor_t actor;
+  const weft_call_options_t* options;
+  int64_t deadline_ns;
+  weft_parcel_t parcel;
+} outbound_t;
+
+// Whether this message may wait; see `weft_call`.
+static bool may_wait(const outbound_t* outbound) {
+  const weft_thread_t* self = &weft_thread_self;
+  if (outbound->options != NULL && outbound->options->try_only) {
+    return false;
+  }
+  // A system actor never waits, so its room comes soon.
+  if (weft_actor_is_system(outbound->actor)) {
+    return true;
+  }
+  return (self->activity == NULL && self->pool_thread == NULL) ||
+         outbound->deadline_ns != WEFT_TIME_INFINITE;
+}
+
+// Takes a place in the window and writes the frame; both, or neither.
+static weft_status_t try_write_locked(outbound_t* outbound) {
+  weft_peer_t* peer = outbound->peer;
+  WEFT_RETURN_IF_ERROR(weft_window_take_locked(peer, outbound->actor));
+  weft_status_t status =
+      weft_parcel_write_locked(&outbound->parcel, peer, WEFT_LINK_ORDINARY);
+  if (status != WEFT_OK) {
+    weft_window_untake_locked(peer, outbound->actor);
+  }
+  return status;
+}
+
+static weft_status_t stayed_full(const outbound_t* outbound,
+                                 weft_status_t cause) {
+  return weft_status_make_caused(
+      weft_status_code(cause), cause,
+      "actor #%u of rank %u has %d messages of this process to deal with, or "
+      "the lane to it is full",
+      outbound->actor.index, outbound->actor.rank, WEFT_WINDOW_MESSAGES);
+}
+
+// Writes when everything is there.
+static weft_status_t write_or_wait(outbound_t* outbound) {
+  weft_peer_t* peer = outbound->peer;
+  for (;;) {
+    weft_peer_waiter_t waiter;
+    weft_mutex_lock(&peer->lock);
+    weft_status_t status = weft_peer_state(peer) == WEFT_PEER_DEAD
+                               ? weft_status_retain(peer->reason)
+                               : try_write_locked(outbound);
+    bool is_full = weft_status_code(status) == WEFT_STATUS_WOULD_BLOCK;
+    // A link that is being made is there soon, or never.
+    bool waits = is_full && (may_wait(outbound) || peer->link == NULL);
+    if (waits) {
+      weft_peer_join_locked(peer, &waiter);
+    }
+    weft_mutex_unlock(&peer->lock);
+    if (!waits) {
+      return status;
+    }
+    weft_status_release(status);
+    status = weft_peer_wait(peer, &waiter, outbound->deadline_ns);
+    if (status != WEFT_OK) {
+      return stayed_full(outbound, status);
+    }
+  }
+}
+
+// Waits for the link: what is lent is lent to a life of the peer.
+static weft_status_t await_link(outbound_t* outbound) {
+  weft_peer_t* peer = outbound->peer;
+  while (weft_peer_state(peer) == WEFT_PEER_CONNECTING) {
+    weft_peer_waiter_t waiter;
+    weft_mutex_lock(&peer->lock);
+    bool waits = weft_peer_state(peer) == WEFT_PEER_CONNECTING;
+    if (waits) {
+      weft_peer_join_locked(peer, &waiter);
+    }
+    weft_mutex_unlock(&peer->lock);
+    if (waits) {
+      WEFT_RETURN_IF_ERROR(
+          weft_peer_wait(peer, &waiter, outbound->deadline_ns));
+    }
+  }
+  return weft_peer_state(peer) == WEFT_PEER_DEAD
+             ? weft_peer_death(peer, "nothing can be sent")
+             : WEFT_OK;
+}
+
+// Tells the owners of what is lent; their lanes may be full, too.
+static weft_status_t prepare(outbound_t* outbound) {
+  weft_status_t status = weft_parcel_prepare(&outbound->parcel, outbound->peer);
+  while (weft_status_code(status) == WEFT_STATUS_WOULD_BLOCK &&
+         may_wait(outbound)) {
+    weft_status_release(status);
+    int64_t now_ns = weft_runtime_now_ns(outbound->runtime);
+    if (now_ns >= outbound->deadline_ns) {
+      return weft_status_make(WEFT_STATUS_DEADLINE_EXCEEDED,
+                              "the lane to the owner of a tensor stayed full");
+    }
+    weft_sys_yield();
+    status = weft_parcel_prepare(&outbound->parcel, outbound->peer);
+  }
+  return status;
+}
+
+static void note(const outbound_t* outbound,
+                 const weft_arguments_t* arguments) {
+  weft_trace_thread_t* trace = weft_trace_self(outbound->runtime);
+  uint64_t bytes = 0;
+  for (size_t i = 0; arguments != NULL && i < arguments->positional_count;
+       i++) {
+    bytes += weft_value_tensor_bytes(arguments->positional[i]);
+  }
+  weft_flight_record(trace, WEFT_FLIGHT_SEND, "remote", outbound->actor.index,
+                     outbound->actor.rank);
+  weft_trace_count(trace, WEFT_COUNTER_messages_sent, 1);
+  weft_trace_count(trace, WEFT_COUNTER_bytes_passed, bytes);
+}
+
+static weft_status_t send_parcel(outbound_t* outbound,
+                                 const weft_arguments_t* arguments) {
+  weft_status_t status =
+      weft_parcel_pack(&outbound->parcel, outbound->peer, arguments);
+  if (status == WEFT_OK) {
+    status = prepare(outbound);
+  }
+  if (status == WEFT_OK) {
+    status = write_or_wait(outbound);
+  }
+  if (status == WEFT_OK) {
+    note(outbound, arguments);
+    weft_peer_flush(outbound->peer);
+  }
+  weft_parcel_deinit(&outbound->parcel, outbound->peer);
+  return status;
+}
+
+// --- Submitting -------------------------------------------------------------
+
+static int64_t timeout_of(weft_runtime_t* runtime, int64_t deadline_ns) {
+  if (deadline_ns == WEFT_TIME_INFINITE) {
+    return INT64_MAX;
+  }
+  int64_t left_ns = deadline_ns - weft_runtime_now_ns(runtime);
+  return left_ns > 0 ? left_ns : 0;
+}
+
+static weft_status_t init(outbound_t* outbound, weft_runtime_t* runtime,
+                          weft_actor_t actor, uint32_t endpoint,
+                          const weft_call_options_t* options) {
+  weft_actor_layer_t* layer = weft_actor_layer_of(runtime);
+  outbound->runtime = runtime;
+  outbound->actor = actor;
+  outbound->options = options;
+  // Relaxed: whoever sends while the layer stops may find either.
+  if (atomic_load_explicit(&layer->is_stopping, memory_order_relaxed)) {
+    return weft_status_make(WEFT_STATUS_CLOSED,
+                            "the runtime stops: nothing can be sent");
+  }
+  if (endpoint > UINT16_MAX) {
+    return weft_status_make(WEFT_STATUS_INVALID_ARGUMENT,
+                            "no class has an endpoint of number %u", endpoint);
+  }
+  outbound->deadline_ns = weft_work_deadline_ns();
+  WEFT_RETURN_IF_ERROR(
+      weft_call_cut_deadline(layer, options, &outbound->deadline_ns));
+  WEFT_RETURN_IF_ERROR(
+      weft_peers_find(runtime, actor.rank, actor.incarnation, &outbound->peer));
+  WEFT_RETURN_IF_ERROR(await_link(outbound));
+  outbound->parcel = (weft_parcel_t){
+      .head =
+          {
+              .type = WEFT_FRAME_CALL,
+              .endpoint = (uint16_t)endpoint,
+              .target_index = actor.index,
+              .target_generation = actor.generation,
+              .sender = weft_sender_self(layer),
+              .timeout_ns = timeout_of(runtime, outbound->deadline_ns),
+          },
+  };
+  return WEFT_OK;
+}
+
+weft_status_t weft_remote_submit(weft_runtime_t* runtime, weft_actor_t actor,
+                                 uint32_t endpoint,
+                                 const weft_arguments_t* arguments,
+                                 const weft_call_options_t* options,
+                                 weft_future_t** out_future) {
+  outbound_t outbound;
+  remote_reply_t* reply = NULL;
+  WEFT_RETURN_IF_ERROR(init(&outbound, runtime, actor, endpoint, options));
+  if (out_future != NULL) {
+    WEFT_RETURN_IF_ERROR(create_reply(outbound.peer, actor, endpoint,
+                                      outbound.deadline_ns, &reply));
+    weft_assert(reply != NULL);
+    outbound.parcel.head.id = reply->id;
+  }
+  weft_trace_thread_t* trace = weft_trace_self(runtime);
+  if (trace->is_on) {
+    outbound.parcel.flow = weft_trace_send(trace, "remote");
+  }
+  weft_status_t status = send_parcel(&outbound, arguments);
+  if (status != WEFT_OK) {
+    if (reply != NULL) {
+      discard(reply);
+    }
+    return status;
+  }
+  if (reply != NULL) {
+    *out_future = &reply->future;
+  }
+  return WEFT_OK;
+}

@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Loans of memory between runtimes: what others are told of what ends here,
+// and what they tell of what this runtime has lent.
+//
+//   owner A                  holder B                     holder C
+//   lend(block, B) --frame with the block--> B
+//                            LEND(block, C) --> A, then the frame --> C
+//                            RELEASE(block) --> A         RELEASE(block) --> A
+//
+// B writes LEND before it sends to C, so when B dies the owner, who reads B's
+// lane to its end first, knows that C holds the block. C's release may reach
+// the owner before B's LEND does: counts are below zero for a moment.
+
+#include "peer/loans.h"
+
+#include "base/container.h"
+#include "base/memory.h"
+#include "memory/memory.h"
+#include "sys/slab.h"
+
+// --- Entries of a frame -----------------------------------------------------
+
+static weft_frame_loan_t entry_make(const weft_block_name_t* name,
+                                    weft_holder_t holder) {
+  weft_frame_loan_t entry = {
+      .segment = name->segment,
+      .generation = name->generation,
+      .offset_bytes = name->offset_bytes,
+      .size_bytes = name->size_bytes,
+      .segment_bytes = name->segment_bytes,
+      .holder = holder,
+      .count = 1,
+  };
+  return entry;
+}
+
+static weft_block_name_t entry_name(const weft_frame_loan_t* entry) {
+  weft_block_name_t name = {
+      .segment = entry->segment,
+      .generation = entry->generation,
+      .offset_bytes = entry->offset_bytes,
+      .size_bytes = entry->size_bytes,
+      .segment_bytes = entry->segment_bytes,
+  };
+  return name;
+}
+
+// Writes as many as fit into a frame; the lock is held.
+static weft_status_t write_entries_locked(weft_peer_t* peer,
+                                          weft_frame_type_t type,
+                                          const weft_frame_loan_t* entries,
+                                          uint32_t count) {
+  weft_frame_t frame = {
+      .type = (uint8_t)type,
+      .id = count,
+      .timeout_ns = INT64_MAX,
+  };
+  return weft_peer_write_locked(peer, &frame, entries, count * sizeof(*entries),
+                                WEFT_LINK_RESERVED);
+}
+
+// The entries of a frame that was received, and checked.
+static const weft_frame_loan_t* entries_of(const weft_frame_t* frame) {
+  return (const weft_frame_loan_t*)(const void*)(frame + 1);
+}
+
+// --- As the owner -----------------------------------------------------------
+
+void weft_loans_receive_lend(weft_peer_t* peer, const weft_frame_t* frame) {
+  weft_arena_t* arena = weft_memory_arena(peer->runtime);
+  const weft_frame_loan_t* entries = entries_of(frame);
+  for (uint64_t i = 0; i < frame->id; i++) {
+    weft_block_name_t name = entry_name(&entries[i]);
+    weft_status_t status = weft_arena_lend_on(
+        arena, &name, weft_peer_holder(peer), entries[i].holder);
+    if (status != WEFT_OK) {
+      weft_peer_break(peer, status);
+      return;
+    }
+  }
+}
+
+void weft_loans_receive_release(weft_peer_t* peer, const weft_frame_t* frame) {
+  weft_arena_t* arena = weft_memory_arena(peer->runtime);
+  const weft_frame_loan_t* entries = entries_of(frame);
+  for (uint64_t i = 0; i < frame->id; i++) {
+    weft_block_name_t name = entry_name(&entries[i]);
+    weft_status_t status =
+        weft_arena_give_back(arena, &name, entries[i].holder, entries[i].count);
+    if (status != WEFT_OK) {
+      weft_peer_break(peer, status);
+      return;
+    }
+  }
+}
+
+void weft_loans_strike_off(weft_peer_t* peer) {
+  weft_runtime_t* runtime = peer->runtime;
+  // Incarnation 0: it was never there.
+  if (peer->incarnation != 0) {
+    weft_arena_strike_off(weft_memory_arena(runtime), weft_peer_holder(peer));
+    weft_imports_strike_off(weft_memory_imports(runtime),
+                            weft_peer_holder(peer));
+  }
+  weft_mutex_lock(&peer->lock);
+  peer->ended_count = 0;
+  weft_mutex_unlock(&peer->lock);
+}
+
+// --- As a holder ------------------------------------------------------------
+
+void weft_loans_receive_segment(weft_peer_t* peer, uint64_t tag,
+                                int descriptor) {
+  weft_imports_t* imports = weft_memory_imports(peer->runtime);
+  weft_status_t status = weft_imports_add(imports, (weft_holder_t)(tag >> 32),
+                                          (uint32_t)tag, 0, descriptor);
+  if (status != WEFT_OK) {
+    weft_peer_break(peer, status);
+  }
+}
+
+// Makes sure that the end of one more loan can be noted. The lock is held.
+static bool reserve_locked(weft_peer_t* owner) {
+  if (owner->loan_count < owner->loan_capacity) {
+    return true;
+  }
+  const weft_allocator_t* allocator = owner->runtime->allocator;
+  uint32_t capacity = owner->loan_capacity == 0 ? 16 : owner->loan_capacity * 2;
+  size_t size_bytes = capacity * sizeof(*owner->ended_loans);
+  weft_block_name_t* ended = weft_memory_allocate(allocator, size_bytes);
+  if (ended == NULL) {
+    return false;
+  }
+  if (owner->ended_count > 0) {
+    memcpy(ended, owner->ended_loans,
+           owner->ended_count * sizeof(*owner->ended_loans));
+  }
+  weft_memory_free(allocator, owner->ended_loans,
+                   owner->loan_capacity * sizeof(*owner->ended_loans));
+  owner->ended_loans = ended;
+  owner->loan_capacity = capacity;
+  return true;
+}
+
+void weft_loans_flush_locked(weft_peer_t* peer) {
+  while (peer->ended_count > 0) {
+    weft_frame_loan_t entries[WEFT_FRAME_LOAN_LIMIT];
+    weft_holder_t self = weft_peers_self(peer->peers);
+    uint32_t count = peer->ended_count < WEFT_FRAME_LOAN_LIMIT
+                         ? peer->ended_count
+                         : WEFT_FRAME_LOAN_LIMIT;
+    for (uint32_t i = 0; i < count; i++) {
+      entries[i] =
+          entry_make(&peer->ended_loans[peer->ended_count - 1 - i], self);
+    }
+    weft_status_t status =
+        write_entries_locked(peer, WEFT_FRAME_RELEASE, entries, count);
+    if (status != WEFT_OK) {
+      // When there is room it is tried again; a dead peer needs not know.
+      weft_status_release(status);
+      return;
+    }
+    peer->ended_count -= count;
+    peer->loan_count -= count;
+  }
+}
+
+// The last reader of a block that a peer has lent is gone.
+static void loan_ended(void* user, weft_holder_t owner,
+                       const weft_block_name_t* name) {
+  weft_peers_t* peers = user;
+  weft_peer_t* peer = weft_peers_at(peers, (uint16_t)(owner >> 16));
+  bool is_told = false;
+  if (peer == NULL) {
+    return;
+  }
+  weft_mutex_lock(&peer->lock);
+  if (weft_peer_state(peer) != WEFT_PEER_DEAD &&
+      peer->ended_count < peer->loan_capacity) {
+    peer->ended_loans[peer->ended_count++] = *name;
+    weft_loans_flush_locked(peer);
+    is_told = true;
+  }
+  weft_mutex_unlock(&peer->lock);
+  if (is_told) {
+    weft_peer_flush(peer);
+  }
+}
+
+weft_status_t weft_loans_borrow(weft_peers_t* peers, weft_holder_t owner,
+                                const weft_block_name_t* name,
+                                weft_storage_t** out_storage) {
+  weft_peer_t* peer;
+  *out_storage = NULL;
+  WEFT_RETURN_IF_ERROR(
+      weft_peers_reach(peers->runtime, (uint16_t)(owner >> 16), &peer));
+  weft_mutex_lock(&peer->lock);
+  bool has_room = reserve_locked(peer);
+  peer->loan_count += has_room ? 1 : 0;
+  weft_mutex_unlock(&peer->lock);
+  if (!has_room) {
+    return weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED,
+                            "no memory to note a loan of rank %u", peer->rank);
+  }
+  weft_status_t status =
+      weft_imports_storage(weft_memory_imports(peers->runtime), owner, name,
+                           loan_ended, peers, out_storage);
+  if (status != WEFT_OK) {
+    // It has been lent, and is given back unused.
+    loan_ended(peers, owner, name);
+  }
+  return status;
+}
+
+// --- Lending on -------------------------------------------------------------
+
+weft_status_t weft_loans_lend_on(weft_peers_t* peers, weft_holder_t owner,
+                                 const weft_block_name_t* name,
+                                 weft_holder_t to) {
+  weft_peer_t* peer = weft_peers_at(peers, (uint16_t)(owner >> 16));
+  if (peer == NULL) {
+    return WEFT_OK;
+  }
+  weft_frame_loan_t entry = entry_make(name, to);
+  weft_mutex_lock(&peer->lock);
+  // The memory of a dead owner is nobody's, and stays while it is mapped.
+  weft_status_t status =
+      weft_peer_state(peer) == WEFT_PEER_DEAD
+          ? WEFT_OK
+          : write_entries_locked(peer, WEFT_FRAME_LEND, &entry, 1);
+  if (status == WEFT_OK && peer->link != NULL) {
+    // Before the frame that it is about, which goes another way.
+    weft_link_flush(peer->link);
+  }
+  weft_mutex_unlock(&peer->lock);
+  return status;
+}
+
+typedef struct unlend {
+  weft_outgoing_t outgoing;
+  weft_frame_loan_t entry;
+} unlend_t;
+
+static void end_unlend(weft_outgoing_t* outgoing, weft_peer_t* peer) {
+  weft_slab_free(peer->runtime->slab,
+                 WEFT_CONTAINER_OF(outgoing, unlend_t, outgoing),
+                 sizeof(unlend_t));
+}
+
+static weft_status_t write_unlend(weft_outgoing_t* outgoing,
+                                  weft_peer_t* peer) {
+  unlend_t* unlend = WEFT_CONTAINER_OF(outgoing, unlend_t, outgoing);
+  return write_entries_locked(peer, WEFT_FRAME_RELEASE, &unlend->entry, 1);
+}
+
+void weft_loans_unlend(weft_peers_t* peers, weft_holder_t owner,
+                       const weft_block_name_t* name, weft_holder_t from) {
+  weft_peer_t* peer = weft_peers_at(peers, (uint16_t)(owner >> 16));
+  unlend_t* unlend =
+      peer != NULL ? weft_slab_allocate(peers->runtime->slab, sizeof(*unlend))
+                   : NULL;
+  if (unlend == NULL) {
+    // The block stays lent until the peer that it was meant for ends.
+    return;
+  }
+  *unlend = (unlend_t){
+      .outgoing = {.write = write_unlend, .end = end_unlend},
+      .entry = entry_make(name, from),
+  };
+  weft_peer_send(peer, &unlend->outgoing);
+}
+
+// --- Segments ---------------------------------------------------------------
+
+weft_status_t weft_loans_show_segment_locked(weft_peer_t* peer,
+                                             weft_holder_t owner,
+                                             uint32_t segment) {
+  weft_peers_t* peers = peer->peers;
+  weft_runtime_t* runtime = peers->runtime;
+  uint64_t tag = (uint64_t)owner << 32 | segment;
+  if (owner == weft_peer_holder(peer) ||
+      weft_table_find(&peer->segments, tag) != NULL) {
+    return WEFT_OK;
+  }
+  int descriptor =
+      owner == weft_peers_self(peers)
+          ? weft_arena_descriptor(weft_memory_arena(runtime), segment)
+          : weft_imports_descriptor(weft_memory_imports(runtime), owner,
+                                    segment);
+  weft_table_node_t* node = weft_slab_allocate(runtime->slab, sizeof(*node));
+  if (node == NULL) {
+    return weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED,
+                            "no memory to note a segment");
+  }
+  weft_status_t status = weft_link_send_descriptor(peer->link, tag, descriptor);
+  if (status != WEFT_OK) {
+    weft_slab_free(runtime->slab, node, sizeof(*node));
+    return status;
+  }
+  weft_table_insert(&peer->segments, node, tag);
+  return WEFT_OK;
+}

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Loans of memory, as parcels and deliveries use them; see loans.c.
+
+#ifndef WEFT_PEER_LOANS_H_
+#define WEFT_PEER_LOANS_H_
+
+#include "peer/peers.h"
+
+// Makes a read-only storage of what a peer has lent to this runtime. The loan
+// ends with the storage, or with the failure of this. Errors: DATA_LOSS for
+// what cannot have been lent; RESOURCE_EXHAUSTED.
+weft_status_t weft_loans_borrow(weft_peers_t* peers, weft_holder_t owner,
+                                const weft_block_name_t* name,
+                                weft_storage_t** out_storage);
+
+// Tells the owner of a block that this runtime lends it on. No lock is held.
+// Errors: WOULD_BLOCK; the owner's end is none.
+weft_status_t weft_loans_lend_on(weft_peers_t* peers, weft_holder_t owner,
+                                 const weft_block_name_t* name,
+                                 weft_holder_t to);
+// Takes a loan back that did not reach `from`. No lock is held.
+void weft_loans_unlend(weft_peers_t* peers, weft_holder_t owner,
+                       const weft_block_name_t* name, weft_holder_t from);
+
+// Sees to it that the peer has the segment before the frames that follow. The
+// lock is held. Errors: WOULD_BLOCK; RESOURCE_EXHAUSTED; PEER_DIED.
+weft_status_t weft_loans_show_segment_locked(weft_peer_t* peer,
+                                             weft_holder_t owner,
+                                             uint32_t segment);
+
+#endif  // WEFT_PEER_LOANS_H_

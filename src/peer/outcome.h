@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The outcome of a future on its way to a peer: a reply, or the value of a
+// future that the peer knows. It always goes out, in the worst case as a code
+// alone.
+
+#ifndef WEFT_PEER_OUTCOME_H_
+#define WEFT_PEER_OUTCOME_H_
+
+#include "peer/peer.h"
+
+// Part of something that stays until `sent` is called.
+typedef struct weft_outcome weft_outcome_t;
+struct weft_outcome {
+  weft_outgoing_t outgoing;
+  weft_parcel_t parcel;
+  void (*sent)(weft_outcome_t* outcome);
+};
+
+// Sends what a future, which is done, holds. `head` has type, id and target.
+// `sent` is called once, when it was written or never will be; perhaps before
+// this returns. No lock is held.
+void weft_outcome_send(weft_outcome_t* outcome, weft_peer_t* peer,
+                       const weft_frame_t* head, weft_future_t* future,
+                       void (*sent)(weft_outcome_t* outcome));
+
+#endif  // WEFT_PEER_OUTCOME_H_

@@ -1,0 +1,523 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Who is there, and what is written to them.
+
+#include "peer/peers.h"
+
+#include "base/assert.h"
+#include "base/container.h"
+#include "base/memory.h"
+#include "sys/slab.h"
+#include "trace/trace.h"
+
+static const weft_link_sink_vtable_t sink_vtable;
+
+static weft_peer_t* peer_of(weft_link_sink_t* sink) {
+  return WEFT_CONTAINER_OF(sink, weft_peer_t, sink);
+}
+
+// --- Making peers -----------------------------------------------------------
+
+static weft_peer_t* create_peer(weft_peers_t* peers, uint16_t rank) {
+  const weft_allocator_t* allocator = peers->runtime->allocator;
+  weft_peer_t* peer = weft_memory_allocate_zeroed(allocator, sizeof(*peer));
+  if (peer == NULL) {
+    return NULL;
+  }
+  peer->sink.vtable = &sink_vtable;
+  peer->peers = peers;
+  peer->runtime = peers->runtime;
+  peer->rank = rank;
+  weft_mutex_init(&peer->lock);
+  weft_dlist_init(&peer->outbox);
+  weft_dlist_init(&peer->waiters);
+  weft_dlist_init(&peer->pending);
+  weft_table_init(&peer->imports, allocator);
+  weft_table_init(&peer->served, allocator);
+  weft_table_init(&peer->segments, allocator);
+  weft_table_init(&peer->windows, allocator);
+  return peer;
+}
+
+static void free_nodes(weft_peer_t* peer, weft_table_t* table,
+                       size_t node_bytes) {
+  weft_table_node_t* node;
+  while ((node = weft_table_take_any(table)) != NULL) {
+    weft_slab_free(peer->peers->runtime->slab, node, node_bytes);
+  }
+  weft_table_deinit(table);
+}
+
+static void destroy_peer(weft_peer_t* peer) {
+  const weft_allocator_t* allocator = peer->peers->runtime->allocator;
+  weft_link_destroy(peer->link);
+  weft_status_release(peer->reason);
+  free_nodes(peer, &peer->segments, sizeof(weft_table_node_t));
+  free_nodes(peer, &peer->windows, sizeof(weft_window_t));
+  weft_table_deinit(&peer->imports);
+  weft_table_deinit(&peer->served);
+  weft_memory_free(allocator, peer->ended_loans,
+                   peer->loan_capacity * sizeof(*peer->ended_loans));
+  weft_mutex_deinit(&peer->lock);
+  weft_memory_free(allocator, peer, sizeof(*peer));
+}
+
+weft_status_t weft_peers_expect(weft_runtime_t* runtime, uint16_t rank,
+                                uint16_t incarnation, weft_peer_t** out_peer) {
+  weft_peers_t* peers = weft_peers_of(runtime);
+  *out_peer = NULL;
+  if (rank >= WEFT_PEER_LIMIT || rank == runtime->rank) {
+    return weft_status_make(WEFT_STATUS_NOT_FOUND,
+                            "rank %u is no other rank of a job: there are at "
+                            "most %d",
+                            rank, WEFT_PEER_LIMIT);
+  }
+  weft_mutex_lock(&peers->lock);
+  weft_peer_t* peer = weft_peers_at(peers, rank);
+  if (peer == NULL) {
+    peer = create_peer(peers, rank);
+    // Release: pairs with the acquire in `weft_peers_at`.
+    atomic_store_explicit(&peers->by_rank[rank], peer, memory_order_release);
+  }
+  if (peer != NULL && peer->incarnation == 0) {
+    peer->incarnation = incarnation;
+  }
+  weft_mutex_unlock(&peers->lock);
+  if (peer == NULL) {
+    return weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED,
+                            "no memory for rank %u", rank);
+  }
+  *out_peer = peer;
+  return WEFT_OK;
+}
+
+void weft_peers_visit(weft_peers_t* peers,
+                      void (*visit)(weft_peer_t* peer, void* user),
+                      void* user) {
+  for (uint16_t rank = 0; rank < WEFT_PEER_LIMIT; rank++) {
+    weft_peer_t* peer = weft_peers_at(peers, rank);
+    if (peer != NULL) {
+      visit(peer, user);
+    }
+  }
+}
+
+// --- Life of a peer ---------------------------------------------------------
+
+static void set_state_locked(weft_peer_t* peer, weft_peer_state_t state) {
+  // Release: pairs with the acquire in `weft_peer_state`.
+  atomic_store_explicit(&peer->state, state, memory_order_release);
+}
+
+// Ends what was written, or will not be. No lock is held.
+static void end_all(weft_peer_t* peer, weft_dlist_t* outgoings) {
+  weft_dlist_node_t* node;
+  while ((node = weft_dlist_take_first(outgoings)) != NULL) {
+    weft_outgoing_t* outgoing = WEFT_CONTAINER_OF(node, weft_outgoing_t, node);
+    outgoing->end(outgoing, peer);
+  }
+}
+
+// Everything that waits for the peer ends. Once for each peer; everything that
+// it sent has been dealt with. Owns: takes `reason` over.
+static void bury(weft_peer_t* peer, weft_status_t reason) {
+  weft_dlist_t outbox;
+  weft_dlist_init(&outbox);
+  weft_mutex_lock(&peer->lock);
+  bool is_first = weft_peer_state(peer) != WEFT_PEER_DEAD;
+  if (is_first) {
+    peer->reason = reason;
+    set_state_locked(peer, WEFT_PEER_DEAD);
+    weft_dlist_move_all(&outbox, &peer->outbox);
+    weft_peer_wake_locked(peer);
+  }
+  weft_mutex_unlock(&peer->lock);
+  if (!is_first) {
+    weft_status_release(reason);
+    return;
+  }
+  weft_log_info("peer", "rank %u is gone: %s", peer->rank,
+                weft_status_message(reason));
+  end_all(peer, &outbox);
+  weft_loans_strike_off(peer);
+  weft_calls_strike_off(peer);
+  weft_remote_strike_off(peer);
+  peer->peers->events->died(peer, reason);
+}
+
+void weft_peers_attach(weft_peer_t* peer, weft_link_t* link) {
+  weft_mutex_lock(&peer->lock);
+  weft_assert(peer->link == NULL);
+  peer->link = link;
+  bool is_wanted = weft_peer_state(peer) == WEFT_PEER_CONNECTING;
+  if (is_wanted) {
+    set_state_locked(peer, WEFT_PEER_UP);
+  } else {
+    // It is dead: by the link itself, which is over then, or by what others
+    // said of it.
+    weft_link_close(link, WEFT_OK);
+  }
+  weft_mutex_unlock(&peer->lock);
+  if (is_wanted) {
+    weft_log_debug("peer", "rank %u is connected", peer->rank);
+    // What waits for the link.
+    peer->sink.vtable->room(&peer->sink);
+  }
+}
+
+void weft_peers_lose(weft_runtime_t* runtime, uint16_t rank,
+                     weft_status_t reason) {
+  weft_peer_t* peer = NULL;
+  weft_status_t status = weft_peers_expect(runtime, rank, 0, &peer);
+  bool has_link = false;
+  if (status == WEFT_OK) {
+    weft_mutex_lock(&peer->lock);
+    has_link = peer->link != NULL;
+    weft_mutex_unlock(&peer->lock);
+  }
+  // What was sent over a link is dealt with first; the link knows the end.
+  if (status == WEFT_OK && !has_link) {
+    bury(peer, reason);
+  } else {
+    weft_status_release(reason);
+  }
+  weft_status_release(status);
+}
+
+static void end_peer(weft_peer_t* peer, void* user) {
+  weft_status_t reason = *(weft_status_t*)user;
+  weft_mutex_lock(&peer->lock);
+  weft_link_t* link = peer->link;
+  if (link != NULL) {
+    weft_link_close(link, weft_status_retain(reason));
+  }
+  weft_mutex_unlock(&peer->lock);
+  if (link == NULL) {
+    bury(peer, weft_status_retain(reason));
+  }
+}
+
+void weft_peers_end(weft_runtime_t* runtime, weft_status_t reason) {
+  weft_peers_t* peers = weft_peers_of(runtime);
+  weft_mutex_lock(&peers->lock);
+  if (peers->end_reason == WEFT_OK) {
+    peers->end_reason = weft_status_retain(reason);
+  }
+  weft_mutex_unlock(&peers->lock);
+  weft_peers_visit(peers, end_peer, &reason);
+  weft_status_release(reason);
+}
+
+void weft_peer_break(weft_peer_t* peer, weft_status_t reason) {
+  weft_mutex_lock(&peer->lock);
+  if (peer->link != NULL) {
+    weft_link_close(peer->link, reason);
+  } else {
+    weft_status_release(reason);
+  }
+  weft_mutex_unlock(&peer->lock);
+}
+
+weft_status_t weft_peer_death(weft_peer_t* peer, const char* what) {
+  weft_mutex_lock(&peer->lock);
+  weft_status_t cause = weft_status_retain(peer->reason);
+  weft_mutex_unlock(&peer->lock);
+  weft_status_code_t code =
+      cause != WEFT_OK && weft_status_code(cause) != WEFT_STATUS_OK
+          ? weft_status_code(cause)
+          : WEFT_STATUS_PEER_DIED;
+  return weft_status_make_caused(code, cause, "%s: rank %u is gone", what,
+                                 peer->rank);
+}
+
+// --- Finding ----------------------------------------------------------------
+
+// Whether there is still a job. Errors: its reason to end.
+static weft_status_t check_job(weft_peers_t* peers) {
+  weft_mutex_lock(&peers->lock);
+  weft_status_t reason = weft_status_retain(peers->end_reason);
+  weft_mutex_unlock(&peers->lock);
+  return reason;
+}
+
+static weft_status_t begin_to_connect(weft_peers_t* peers, uint16_t rank) {
+  // Acquire: pairs with the release of whoever set it.
+  weft_connector_t* connector =
+      atomic_load_explicit(&peers->connector, memory_order_acquire);
+  if (connector == NULL) {
+    return weft_status_make(WEFT_STATUS_NOT_FOUND,
+                            "there is no rank %u: this process is not part of "
+                            "a job; start it with `weft run`",
+                            rank);
+  }
+  WEFT_RETURN_IF_ERROR(check_job(peers));
+  weft_peer_t* peer;
+  WEFT_RETURN_IF_ERROR(weft_peers_expect(peers->runtime, rank, 0, &peer));
+  connector->connect(connector, rank);
+  return WEFT_OK;
+}
+
+static weft_status_t check_peer(weft_peer_t* peer, uint16_t incarnation) {
+  if (weft_peer_state(peer) == WEFT_PEER_DEAD) {
+    return weft_peer_death(peer, "nothing can be sent");
+  }
+  // Written before the state became UP, and 0 until then.
+  uint16_t present =
+      weft_peer_state(peer) == WEFT_PEER_UP ? peer->incarnation : 0;
+  if (incarnation != 0 && present != 0 && incarnation != present) {
+    return weft_status_make(WEFT_STATUS_NOT_FOUND,
+                            "life %u of rank %u is over; it is in life %u",
+                            incarnation, peer->rank, present);
+  }
+  return WEFT_OK;
+}
+
+weft_status_t weft_peers_reach(weft_runtime_t* runtime, uint16_t rank,
+                               weft_peer_t** out_peer) {
+  weft_peers_t* peers = weft_peers_of(runtime);
+  *out_peer = NULL;
+  weft_peer_t* peer = weft_peers_at(peers, rank);
+  if (peer == NULL) {
+    WEFT_RETURN_IF_ERROR(begin_to_connect(peers, rank));
+    peer = weft_peers_at(peers, rank);
+  }
+  *out_peer = peer;
+  return WEFT_OK;
+}
+
+weft_status_t weft_peers_find(weft_runtime_t* runtime, uint16_t rank,
+                              uint16_t incarnation, weft_peer_t** out_peer) {
+  weft_peer_t* peer;
+  *out_peer = NULL;
+  WEFT_RETURN_IF_ERROR(weft_peers_reach(runtime, rank, &peer));
+  WEFT_RETURN_IF_ERROR(check_peer(peer, incarnation));
+  *out_peer = peer;
+  return WEFT_OK;
+}
+
+// --- Waiting ----------------------------------------------------------------
+
+void weft_peer_join_locked(weft_peer_t* peer, weft_peer_waiter_t* waiter) {
+  weft_parker_init(&waiter->parker, peer->peers->runtime);
+  weft_dlist_append(&peer->waiters, &waiter->node);
+}
+
+weft_status_t weft_peer_wait(weft_peer_t* peer, weft_peer_waiter_t* waiter,
+                             int64_t deadline_ns) {
+  weft_status_t status = weft_park_for_work(&waiter->parker, deadline_ns);
+  // Whoever wakes does so inside the lock, and takes the node off: afterwards
+  // nobody knows this thread's stack any more.
+  weft_mutex_lock(&peer->lock);
+  if (!weft_dlist_node_is_free(&waiter->node)) {
+    weft_dlist_remove(&waiter->node);
+  }
+  weft_mutex_unlock(&peer->lock);
+  return status;
+}
+
+void weft_peer_wake_locked(weft_peer_t* peer) {
+  weft_dlist_node_t* node;
+  while ((node = weft_dlist_take_first(&peer->waiters)) != NULL) {
+    weft_peer_waiter_t* waiter =
+        WEFT_CONTAINER_OF(node, weft_peer_waiter_t, node);
+    weft_unpark(&waiter->parker);
+  }
+}
+
+// --- Writing ----------------------------------------------------------------
+
+weft_status_t weft_peer_write_locked(weft_peer_t* peer, weft_frame_t* head,
+                                     const void* payload, size_t payload_bytes,
+                                     weft_link_room_t room) {
+  void* place = NULL;
+  if (peer->link == NULL) {
+    return weft_status_from_code(WEFT_STATUS_WOULD_BLOCK);
+  }
+  size_t size_bytes = sizeof(*head) + payload_bytes;
+  head->size_bytes = (uint32_t)size_bytes;
+  WEFT_RETURN_IF_ERROR(weft_link_reserve(peer->link, size_bytes, room, &place));
+  memcpy(place, head, sizeof(*head));
+  if (payload_bytes > 0) {
+    memcpy((char*)place + sizeof(*head), payload, payload_bytes);
+  }
+  weft_link_commit(peer->link, size_bytes);
+  return WEFT_OK;
+}
+
+void weft_peer_send(weft_peer_t* peer, weft_outgoing_t* outgoing) {
+  weft_mutex_lock(&peer->lock);
+  bool is_over = weft_peer_state(peer) == WEFT_PEER_DEAD;
+  if (!is_over) {
+    weft_status_t status = weft_dlist_is_empty(&peer->outbox)
+                               ? outgoing->write(outgoing, peer)
+                               : weft_status_from_code(WEFT_STATUS_WOULD_BLOCK);
+    is_over = status == WEFT_OK;
+    if (!is_over) {
+      // No room; or the link has ended, and the peer's end is to come.
+      weft_status_release(status);
+      weft_dlist_append(&peer->outbox, &outgoing->node);
+    }
+  }
+  weft_mutex_unlock(&peer->lock);
+  if (is_over) {
+    outgoing->end(outgoing, peer);
+  }
+  weft_peer_flush(peer);
+}
+
+void weft_peer_flush(weft_peer_t* peer) {
+  // A worker flushes when its task is over.
+  if (weft_thread_self.worker != NULL) {
+    return;
+  }
+  weft_mutex_lock(&peer->lock);
+  if (peer->link != NULL) {
+    weft_link_flush(peer->link);
+  }
+  weft_mutex_unlock(&peer->lock);
+}
+
+// Writes what waits, as far as there is room, and moves it to `written`.
+static void write_outbox_locked(weft_peer_t* peer, weft_dlist_t* written) {
+  weft_dlist_node_t* node;
+  while ((node = weft_dlist_first(&peer->outbox)) != NULL) {
+    weft_outgoing_t* outgoing = WEFT_CONTAINER_OF(node, weft_outgoing_t, node);
+    weft_status_t status = outgoing->write(outgoing, peer);
+    if (status != WEFT_OK) {
+      weft_status_release(status);
+      return;
+    }
+    weft_dlist_remove(node);
+    weft_dlist_append(written, node);
+  }
+}
+
+// --- What the link tells ----------------------------------------------------
+
+static void frame_came(weft_link_sink_t* sink, const void* data,
+                       size_t size_bytes) {
+  weft_peer_t* peer = peer_of(sink);
+  const weft_frame_t* frame = data;
+  weft_status_t status = weft_frame_check(frame, size_bytes);
+  if (status != WEFT_OK) {
+    weft_peer_break(peer, status);
+    return;
+  }
+  // Relaxed: the heartbeat only compares it.
+  atomic_store_explicit(
+      &peer->heard,
+      atomic_load_explicit(&peer->heard, memory_order_relaxed) + 1,
+      memory_order_relaxed);
+  switch (frame->type) {
+    case WEFT_FRAME_REPLY:
+      weft_calls_receive_reply(peer, frame);
+      break;
+    case WEFT_FRAME_VALUE:
+      weft_remote_receive_value(peer, frame);
+      break;
+    case WEFT_FRAME_LEND:
+      weft_loans_receive_lend(peer, frame);
+      break;
+    case WEFT_FRAME_RELEASE:
+      weft_loans_receive_release(peer, frame);
+      break;
+    case WEFT_FRAME_PING:
+    case WEFT_FRAME_PONG:
+      weft_heartbeat_receive(peer, frame);
+      break;
+    default:
+      peer->peers->events->frame(peer, frame);
+      break;
+  }
+}
+
+static void descriptor_came(weft_link_sink_t* sink, uint64_t tag,
+                            int descriptor) {
+  weft_loans_receive_segment(peer_of(sink), tag, descriptor);
+}
+
+static void room_came(weft_link_sink_t* sink) {
+  weft_peer_t* peer = peer_of(sink);
+  weft_dlist_t written;
+  weft_dlist_init(&written);
+  weft_mutex_lock(&peer->lock);
+  if (peer->link != NULL) {
+    write_outbox_locked(peer, &written);
+    weft_loans_flush_locked(peer);
+    weft_link_flush(peer->link);
+  }
+  weft_peer_wake_locked(peer);
+  weft_mutex_unlock(&peer->lock);
+  end_all(peer, &written);
+}
+
+static void link_closed(weft_link_sink_t* sink, weft_status_t reason) {
+  bury(peer_of(sink), reason);
+}
+
+static const weft_link_sink_vtable_t sink_vtable = {
+    .frame = frame_came,
+    .descriptor = descriptor_came,
+    .room = room_came,
+    .closed = link_closed,
+};
+
+// --- Life of the layer ------------------------------------------------------
+
+weft_status_t weft_peers_create(weft_runtime_t* runtime,
+                                const weft_peer_events_t* events) {
+  weft_peers_t* peers =
+      weft_memory_allocate_zeroed(runtime->allocator, sizeof(*peers));
+  if (peers == NULL) {
+    return weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED,
+                            "no memory for the table of peers");
+  }
+  peers->runtime = runtime;
+  peers->events = events;
+  weft_mutex_init(&peers->lock);
+  weft_mutex_init(&peers->calls_lock);
+  weft_ids_init(&peers->calls, runtime->allocator);
+  weft_ids_init(&peers->exports, runtime->allocator);
+  runtime->slots[WEFT_SLOT_PEER] = peers;
+  return WEFT_OK;
+}
+
+void weft_peers_set_connector(weft_runtime_t* runtime,
+                              weft_connector_t* connector) {
+  // Release: pairs with the acquire in `begin_to_connect`.
+  atomic_store_explicit(&weft_peers_of(runtime)->connector, connector,
+                        memory_order_release);
+}
+
+static void stop_peer(weft_peer_t* peer, void* user) {
+  (void)user;
+  bury(peer, weft_status_make(WEFT_STATUS_CLOSED, "the runtime stops"));
+}
+
+void weft_peers_stop(weft_runtime_t* runtime) {
+  weft_peers_t* peers = weft_peers_of(runtime);
+  if (peers != NULL) {
+    weft_heartbeat_stop(peers);
+    weft_peers_visit(peers, stop_peer, NULL);
+  }
+}
+
+static void destroy_visited(weft_peer_t* peer, void* user) {
+  (void)user;
+  destroy_peer(peer);
+}
+
+void weft_peers_destroy(weft_runtime_t* runtime) {
+  weft_peers_t* peers = weft_peers_of(runtime);
+  if (peers == NULL) {
+    return;
+  }
+  weft_peers_visit(peers, destroy_visited, NULL);
+  weft_status_release(peers->end_reason);
+  weft_ids_deinit(&peers->calls);
+  weft_ids_deinit(&peers->exports);
+  weft_mutex_deinit(&peers->calls_lock);
+  weft_mutex_deinit(&peers->lock);
+  weft_memory_free(runtime->allocator, peers, sizeof(*peers));
+  runtime->slots[WEFT_SLOT_PEER] = NULL;
+}

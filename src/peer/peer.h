@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The other runtimes of the job, by rank, and what passes between them: frames
+// with values in them, calls whose reply is to come, futures that another
+// runtime waits for, loans of memory.
+//
+//   peer.c       who is there: connecting, death, waiting for room
+//   parcel.c     values on their way out;  cargo.c  values that have come
+//   loans.c      what this runtime holds of others' memory
+//   calls.c      replies to come;  remote.c  futures known to other runtimes
+//   heartbeat.c  finding peers that are stopped
+//
+// The life of a peer:
+//
+//   connecting --attach--> up --closed by the link--> dead
+//        '------------------------- died, unreachable --^
+//
+// A dead peer stays: whoever names it is told why it died. One rank has one
+// life in a job, so a peer is found by its rank.
+//
+// Thread: any, unless it says otherwise. Frames are dealt with by whoever
+// polls, one at a time for each peer.
+// Locks: `lock` of a peer guards all that is sent to it; `calls_lock` the
+// numbers of calls and futures. See ARCHITECTURE.md.
+
+#ifndef WEFT_PEER_PEER_H_
+#define WEFT_PEER_PEER_H_
+
+#include "async/async.h"
+#include "base/dlist.h"
+#include "base/ids.h"
+#include "base/table.h"
+#include "link/link.h"
+#include "memory/arena.h"
+#include "wire/codec.h"
+
+typedef struct weft_peer weft_peer_t;
+typedef struct weft_peers weft_peers_t;
+typedef struct weft_outgoing weft_outgoing_t;
+
+// Ranks of a job, at most.
+#define WEFT_PEER_LIMIT 1024
+
+// --- What others are told ---------------------------------------------------
+
+// What the layer above does with frames. One table a runtime.
+typedef struct weft_peer_events {
+  // A frame that is not this layer's own; its head was checked.
+  void (*frame)(weft_peer_t* peer, const weft_frame_t* frame);
+  // The peer is dead, everything that it sent has been dealt with. `reason`
+  // is lent. Called once.
+  void (*died)(weft_peer_t* peer, weft_status_t reason);
+} weft_peer_events_t;
+
+// Who makes links: the job, or a simulation.
+typedef struct weft_connector weft_connector_t;
+struct weft_connector {
+  // Begins to connect to a rank; ends in `weft_peers_attach` or
+  // `weft_peers_lose`, perhaps before it returns. Called with no lock held.
+  void (*connect)(weft_connector_t* connector, uint16_t rank);
+};
+
+// --- Peers ------------------------------------------------------------------
+
+typedef enum weft_peer_state {
+  WEFT_PEER_CONNECTING = 0,
+  WEFT_PEER_UP = 1,
+  WEFT_PEER_DEAD = 2
+} weft_peer_state_t;
+
+struct weft_peer {
+  weft_link_sink_t sink;
+  weft_peers_t* peers;
+  weft_runtime_t* runtime;
+  uint16_t rank;
+  // 0 while it is not known.
+  uint16_t incarnation;
+  // A weft_peer_state_t. Written under the lock.
+  _Atomic uint32_t state;
+  // Frames that came, for the heartbeat.
+  _Atomic uint64_t heard;
+  // --- Guarded by the lock ---
+  weft_mutex_t lock;
+  weft_link_t* link;
+  // Why it is dead.
+  weft_status_t reason;
+  // Of weft_outgoing_t: what goes out when there is room.
+  weft_dlist_t outbox;
+  // Threads that wait for the link, for room, or for credit.
+  weft_dlist_t waiters;
+  // Segments that the peer has been given: owner << 32 | segment.
+  weft_table_t segments;
+  // Of weft_window_t, by target.
+  weft_table_t windows;
+  // Calls of the peer that are served here, by its numbers; of the layer above.
+  weft_table_t served;
+  // Loans of the peer's memory that have ended, to be told; there is room for
+  // all that are out. See loans.c.
+  weft_block_name_t* ended_loans;
+  uint32_t ended_count;
+  uint32_t loan_count;
+  uint32_t loan_capacity;
+  // --- Guarded by `calls_lock` of the peers ---
+  // Of weft_pending_t.
+  weft_dlist_t pending;
+  // Futures of the peer that this runtime waits for; see remote.c.
+  weft_table_t imports;
+  // --- Of whoever polls; see remote.c ---
+  // The heartbeat's own.
+  uint64_t heard_before;
+  uint32_t silent_ticks;
+};
+
+// Fills the slot. `events` is a static table.
+weft_status_t weft_peers_create(weft_runtime_t* runtime,
+                                const weft_peer_events_t* events);
+// Calls `died` for all that are left, with CLOSED. No link's sink is called
+// any more. An empty slot is fine.
+void weft_peers_stop(weft_runtime_t* runtime);
+void weft_peers_destroy(weft_runtime_t* runtime);
+// From here on peers can be reached.
+void weft_peers_set_connector(weft_runtime_t* runtime,
+                              weft_connector_t* connector);
+
+static inline weft_peers_t* weft_peers_of(const weft_runtime_t* runtime) {
+  return (weft_peers_t*)runtime->slots[WEFT_SLOT_PEER];
+}
+
+// The peer of a rank, made if need be, without connecting to it; from here on
+// it may have a link, whose sink is the peer's. `incarnation` 0: not known yet.
+// Errors: NOT_FOUND for a rank that cannot be; RESOURCE_EXHAUSTED.
+weft_status_t weft_peers_expect(weft_runtime_t* runtime, uint16_t rank,
+                                uint16_t incarnation, weft_peer_t** out_peer);
+// The link to a peer that was expected is there; it has but one. Frames may
+// have come already. Owns: takes the link over.
+void weft_peers_attach(weft_peer_t* peer, weft_link_t* link);
+// There is, or will be, no link to this rank. Owns: takes `reason` over.
+void weft_peers_lose(weft_runtime_t* runtime, uint16_t rank,
+                     weft_status_t reason);
+// The job has ended: all peers are lost. Owns: takes `reason` over.
+void weft_peers_end(weft_runtime_t* runtime, weft_status_t reason);
+
+// The peer that a handle names; begins to connect if need be. `incarnation` 0:
+// whichever it is. Errors: NOT_FOUND for a rank that is not in the job, or
+// another life of it; PEER_DIED, with the reason.
+weft_status_t weft_peers_find(weft_runtime_t* runtime, uint16_t rank,
+                              uint16_t incarnation, weft_peer_t** out_peer);
+
+// The peer of a rank, dead or not; begins to connect if need be. Errors:
+// NOT_FOUND; RESOURCE_EXHAUSTED.
+weft_status_t weft_peers_reach(weft_runtime_t* runtime, uint16_t rank,
+                               weft_peer_t** out_peer);
+
+// The peer has done what no peer may: the link is closed. Owns: takes `reason`
+// over.
+void weft_peer_break(weft_peer_t* peer, weft_status_t reason);
+
+static inline weft_holder_t weft_peer_holder(const weft_peer_t* peer) {
+  return weft_holder_make(peer->rank, peer->incarnation);
+}
+
+static inline weft_peer_state_t weft_peer_state(const weft_peer_t* peer) {
+  // Acquire: pairs with the release of whoever changes it; what was written
+  // before is seen.
+  return (weft_peer_state_t)atomic_load_explicit(&peer->state,
+                                                 memory_order_acquire);
+}
+
+// A status for what ends because of the peer's end. Takes the lock.
+weft_status_t weft_peer_death(weft_peer_t* peer, const char* what);
+
+// --- What goes out --------------------------------------------------------
+
+// What goes out as soon as it can, whatever is in the way: it has a node, so
+// queueing needs no memory.
+struct weft_outgoing {
+  weft_dlist_node_t node;
+  // Writes its frame with reserved room. The lock is held.
+  // Errors: WOULD_BLOCK: it is tried again when there is room; others mean
+  // that the link has ended, and `end` comes with the peer's end.
+  weft_status_t (*write)(weft_outgoing_t* outgoing, weft_peer_t* peer);
+  // It was written, or never will be. Called once, with no lock held; it may
+  // free what it is part of.
+  void (*end)(weft_outgoing_t* outgoing, weft_peer_t* peer);
+};
+
+// --- Windows ----------------------------------------------------------------
+// How many messages this runtime may have with one actor of a peer that are
+// not dealt with: so a slow actor fills nobody's lane. The peer says when some
+// are done, a few at a time.
+
+// Messages; and how many a peer deals with before it says so.
+#define WEFT_WINDOW_MESSAGES 64
+#define WEFT_WINDOW_BATCH 16
+
+// One actor of a peer, while something is out; or one of this runtime's, while
+// the peer has not been told of all that is done.
+typedef struct weft_window {
+  weft_table_node_t node;
+  uint32_t out;
+  uint32_t done;
+  // `credit` is on its way out.
+  bool is_telling;
+  weft_outgoing_t credit;
+} weft_window_t;
+
+// Takes a place for a message to an actor of the peer. The lock is held.
+// Errors: WOULD_BLOCK (a code alone) when the window is full;
+// RESOURCE_EXHAUSTED.
+weft_status_t weft_window_take_locked(weft_peer_t* peer, weft_actor_t target);
+// Gives it back: the message was not sent. The lock is held.
+void weft_window_untake_locked(weft_peer_t* peer, weft_actor_t target);
+// The peer has dealt with messages.
+void weft_window_receive_credit(weft_peer_t* peer, const weft_frame_t* frame);
+// A message of the peer to an actor of this runtime is dealt with.
+void weft_window_done(weft_peer_t* peer, uint32_t index, uint32_t generation);
+
+// --- Sending ----------------------------------------------------------------
+
+// A thread that waits for a peer: on its stack.
+typedef struct weft_peer_waiter {
+  weft_dlist_node_t node;
+  weft_parker_t parker;
+} weft_peer_waiter_t;
+
+// Joins those who wait; the lock is held. They are all woken when there may be
+// room, credit or a link, and when the peer dies.
+void weft_peer_join_locked(weft_peer_t* peer, weft_peer_waiter_t* waiter);
+// Sleeps until woken, the deadline, or the cancelling of the work at hand, and
+// leaves. Errors: as `weft_park`; CANCELLED.
+weft_status_t weft_peer_wait(weft_peer_t* peer, weft_peer_waiter_t* waiter,
+                             int64_t deadline_ns);
+// Wakes all; the lock is held.
+void weft_peer_wake_locked(weft_peer_t* peer);
+
+// Writes now, or when there is room. No lock is held.
+void weft_peer_send(weft_peer_t* peer, weft_outgoing_t* outgoing);
+
+// Writes a frame that is head and payload and no more. The lock is held.
+// Errors: WOULD_BLOCK; PEER_DIED.
+weft_status_t weft_peer_write_locked(weft_peer_t* peer, weft_frame_t* head,
+                                     const void* payload, size_t payload_bytes,
+                                     weft_link_room_t room);
+
+// To be called after writes, without the lock: the peer sees them at the end
+// of the task that runs here, or now if there is none.
+void weft_peer_flush(weft_peer_t* peer);
+
+// --- Calls ------------------------------------------------------------------
+// Replies to come. A call is one of the two: listed, with a number that the
+// peer answers to; or not, once somebody has taken it off. Whoever takes it
+// off completes it.
+
+typedef struct weft_pending weft_pending_t;
+struct weft_pending {
+  // Among the peer's; guarded by `calls_lock`.
+  weft_dlist_node_t node;
+  // 0 when it is not listed.
+  uint64_t id;
+  weft_peer_t* peer;
+  // Takes the outcome. Called by whoever took the call off, no lock held.
+  // Owns: takes both over; `status` is WEFT_OK for a value.
+  void (*complete)(weft_pending_t* pending, weft_status_t status,
+                   weft_value_t value);
+};
+
+// Lists a call, so that its reply is found by the number. From here on it may
+// be completed. Errors: RESOURCE_EXHAUSTED; PEER_DIED.
+weft_status_t weft_calls_add(weft_peer_t* peer, weft_pending_t* pending,
+                             uint64_t* out_id);
+// Takes a call off; false when somebody else has. `out_id` is its number.
+bool weft_calls_take(weft_pending_t* pending, uint64_t* out_id);
+
+// --- Parcels: values on their way out ---------------------------------------
+
+typedef struct weft_cargo weft_cargo_t;
+
+typedef struct weft_parcel {
+  // Type, id, target, sender and timeout are the caller's; the rest is filled.
+  weft_frame_t head;
+  // The trace's arrow; 0: none.
+  uint64_t flow;
+  // --- Private ---
+  // Flow, if any, and scalars.
+  uint64_t words[WEFT_FRAME_SCALAR_LIMIT + 1];
+  uint32_t word_count;
+  // NULL when scalars are all there is.
+  weft_cargo_t* cargo;
+  // Copy what is in memory of others, rather than lend it on.
+  bool copies_loans;
+} weft_parcel_t;
+
+// Puts values into a parcel for a peer, which may take time: large ones are
+// copied into shared memory unless they are there. No lock is held. Then
+// `weft_parcel_write_locked` until it succeeds or is given up, then `deinit`.
+// Errors: as `weft_encode_value`; RESOURCE_EXHAUSTED.
+weft_status_t weft_parcel_pack(weft_parcel_t* parcel, weft_peer_t* peer,
+                               const weft_arguments_t* arguments);
+// The same with an outcome: a status that is not OK, or a value. What cannot
+// be packed becomes the error that says so.
+weft_status_t weft_parcel_pack_outcome(weft_parcel_t* parcel, weft_peer_t* peer,
+                                       weft_status_t status,
+                                       weft_value_t value);
+// What must be told to others before it can be written. The link to the peer
+// is there. No lock is held. Errors: WOULD_BLOCK.
+weft_status_t weft_parcel_prepare(weft_parcel_t* parcel, weft_peer_t* peer);
+// Writes the frame. The lock of the peer is held.
+// Errors: WOULD_BLOCK (a code alone): try again when there is room; PEER_DIED.
+weft_status_t weft_parcel_write_locked(weft_parcel_t* parcel, weft_peer_t* peer,
+                                       weft_link_room_t room);
+// Ends a parcel, written or not. No lock is held.
+void weft_parcel_deinit(weft_parcel_t* parcel, weft_peer_t* peer);
+
+// --- Cargo: values that have come -------------------------------------------
+
+// Values, in order: by position, then by name.
+typedef struct weft_delivery {
+  weft_value_t values[WEFT_PARAMETER_LIMIT];
+  uint32_t count;
+  // The last `named_count` of them have names: UTF-8, NUL behind them, in one
+  // block of `names_bytes`.
+  const char* names[WEFT_PARAMETER_LIMIT];
+  uint32_t named_count;
+  char* text;
+  size_t text_bytes;
+  // 0 without a trace.
+  uint64_t flow;
+} weft_delivery_t;
+
+// Reads the payload of a frame. Loans are given back when the last value that
+// uses them goes. Errors: DATA_LOSS; RESOURCE_EXHAUSTED; nothing is left then.
+weft_status_t weft_delivery_read(weft_peer_t* peer, const weft_frame_t* frame,
+                                 weft_delivery_t* out_delivery);
+// Releases what is left.
+void weft_delivery_deinit(weft_peer_t* peer, weft_delivery_t* delivery);
+// Reads the payload of a frame that is an outcome. Errors, of reading, become
+// the outcome. Owns: hands over both.
+void weft_delivery_read_outcome(weft_peer_t* peer, const weft_frame_t* frame,
+                                weft_status_t* out_status,
+                                weft_value_t* out_value);
+
+#endif  // WEFT_PEER_PEER_H_

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the files of this folder share and others need not see.
+
+#ifndef WEFT_PEER_PEERS_H_
+#define WEFT_PEER_PEERS_H_
+
+#include "peer/peer.h"
+
+struct weft_peers {
+  weft_runtime_t* runtime;
+  const weft_peer_events_t* events;
+  // NULL until it is set: nobody can be reached.
+  _Atomic(weft_connector_t*) connector;
+  _Atomic(weft_peer_t*) by_rank[WEFT_PEER_LIMIT];
+  // Guards making peers, and the reason below; leaf.
+  weft_mutex_t lock;
+  // Why the job has ended; WEFT_OK while it goes on.
+  weft_status_t end_reason;
+  // Guards calls, exports and imports, and the lists of them; see calls.c and
+  // remote.c. Under it only the timers' lock is taken.
+  weft_mutex_t calls_lock;
+  // Of weft_pending_t; and of futures that peers wait for.
+  weft_ids_t calls;
+  weft_ids_t exports;
+  // The heartbeat: runs while somebody waits for a peer.
+  weft_timer_t heartbeat;
+  bool is_beating;
+  // No timer is started any more.
+  bool is_stopping;
+};
+
+// The name of this runtime as a holder.
+static inline weft_holder_t weft_peers_self(const weft_peers_t* peers) {
+  return weft_holder_make((uint16_t)peers->runtime->rank,
+                          (uint16_t)peers->runtime->incarnation);
+}
+
+// --- peer.c -----------------------------------------------------------------
+
+// Calls `visit` with each peer that there is.
+void weft_peers_visit(weft_peers_t* peers,
+                      void (*visit)(weft_peer_t* peer, void* user), void* user);
+
+// The peer of a rank, if there is one.
+static inline weft_peer_t* weft_peers_at(const weft_peers_t* peers,
+                                         uint16_t rank) {
+  // Acquire: pairs with the release of whoever made it.
+  return rank < WEFT_PEER_LIMIT
+             ? atomic_load_explicit(&peers->by_rank[rank], memory_order_acquire)
+             : NULL;
+}
+
+// --- loans.c ----------------------------------------------------------------
+
+void weft_loans_receive_lend(weft_peer_t* peer, const weft_frame_t* frame);
+void weft_loans_receive_release(weft_peer_t* peer, const weft_frame_t* frame);
+// A descriptor of a segment has come.
+void weft_loans_receive_segment(weft_peer_t* peer, uint64_t tag,
+                                int descriptor);
+// Tells what could not be told before. The lock is held.
+void weft_loans_flush_locked(weft_peer_t* peer);
+void weft_loans_strike_off(weft_peer_t* peer);
+
+// --- calls.c ----------------------------------------------------------------
+
+void weft_calls_receive_reply(weft_peer_t* peer, const weft_frame_t* frame);
+void weft_calls_strike_off(weft_peer_t* peer);
+
+// --- remote.c ---------------------------------------------------------------
+
+void weft_remote_receive_value(weft_peer_t* peer, const weft_frame_t* frame);
+void weft_remote_strike_off(weft_peer_t* peer);
+
+// --- heartbeat.c ------------------------------------------------------------
+
+// Somebody waits for a peer: looks from time to time whether it still lives.
+// `calls_lock` is held.
+void weft_heartbeat_start_locked(weft_peers_t* peers);
+void weft_heartbeat_receive(weft_peer_t* peer, const weft_frame_t* frame);
+void weft_heartbeat_stop(weft_peers_t* peers);
+
+#endif  // WEFT_PEER_PEERS_H_

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "base/container.h"
+#include "peer/peers.h"
+#include "sys/slab.h"
+
+static uint64_t key_of(uint32_t index, uint32_t generation) {
+  return (uint64_t)index << 32 | generation;
+}
+
+// What this runtime sends to and what it receives for have different keys:
+// actors of the peer, and actors of this runtime; the peer's have this bit,
+// which no index reaches.
+#define OURS (UINT64_C(1) << 63)
+
+static weft_window_t* find(const weft_peer_t* peer, uint64_t key) {
+  weft_table_node_t* node = weft_table_find(&peer->windows, key);
+  return node != NULL ? WEFT_CONTAINER_OF(node, weft_window_t, node) : NULL;
+}
+
+static weft_window_t* find_or_add(weft_peer_t* peer, uint64_t key) {
+  weft_window_t* window = find(peer, key);
+  if (window == NULL) {
+    window = weft_slab_allocate(peer->runtime->slab, sizeof(*window));
+    if (window != NULL) {
+      *window = (weft_window_t){.out = 0};
+      weft_table_insert(&peer->windows, &window->node, key);
+    }
+  }
+  return window;
+}
+
+static void remove_window(weft_peer_t* peer, weft_window_t* window) {
+  (void)weft_table_remove(&peer->windows, window->node.key);
+  weft_slab_free(peer->runtime->slab, window, sizeof(*window));
+}
+
+// --- Messages that this runtime sends ---------------------------------------
+
+weft_status_t weft_window_take_locked(weft_peer_t* peer, weft_actor_t target) {
+  weft_window_t* window =
+      find_or_add(peer, key_of(target.index, target.generation));
+  if (window == NULL) {
+    return weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED,
+                            "no memory for a message to rank %u", peer->rank);
+  }
+  if (window->out == WEFT_WINDOW_MESSAGES) {
+    return weft_status_from_code(WEFT_STATUS_WOULD_BLOCK);
+  }
+  window->out++;
+  return WEFT_OK;
+}
+
+static void give_locked(weft_peer_t* peer, uint64_t key, uint64_t count) {
+  weft_window_t* window = find(peer, key);
+  if (window == NULL) {
+    return;
+  }
+  bool was_full = window->out == WEFT_WINDOW_MESSAGES;
+  window->out -= count < window->out ? (uint32_t)count : window->out;
+  if (window->out == 0) {
+    remove_window(peer, window);
+  }
+  if (was_full) {
+    weft_peer_wake_locked(peer);
+  }
+}
+
+void weft_window_untake_locked(weft_peer_t* peer, weft_actor_t target) {
+  give_locked(peer, key_of(target.index, target.generation), 1);
+}
+
+void weft_window_receive_credit(weft_peer_t* peer, const weft_frame_t* frame) {
+  weft_mutex_lock(&peer->lock);
+  give_locked(peer, key_of(frame->target_index, frame->target_generation),
+              frame->id);
+  weft_mutex_unlock(&peer->lock);
+}
+
+// --- Messages that this runtime receives ------------------------------------
+
+// Tells the peer how many are done; the lock is held.
+static weft_status_t write_credit(weft_outgoing_t* outgoing,
+                                  weft_peer_t* peer) {
+  weft_window_t* window = WEFT_CONTAINER_OF(outgoing, weft_window_t, credit);
+  uint64_t key = window->node.key & ~OURS;
+  weft_frame_t frame = {
+      .type = WEFT_FRAME_CREDIT,
+      .id = window->done,
+      .target_index = (uint32_t)(key >> 32),
+      .target_generation = (uint32_t)key,
+      .timeout_ns = INT64_MAX,
+  };
+  WEFT_RETURN_IF_ERROR(
+      weft_peer_write_locked(peer, &frame, NULL, 0, WEFT_LINK_RESERVED));
+  window->done = 0;
+  return WEFT_OK;
+}
+
+static void end_credit(weft_outgoing_t* outgoing, weft_peer_t* peer) {
+  weft_window_t* window = WEFT_CONTAINER_OF(outgoing, weft_window_t, credit);
+  weft_mutex_lock(&peer->lock);
+  window->is_telling = false;
+  if (window->done == 0) {
+    remove_window(peer, window);
+  }
+  weft_mutex_unlock(&peer->lock);
+}
+
+// Counts a message; gives what is to be told, or NULL. The lock is held.
+static weft_outgoing_t* count_locked(weft_peer_t* peer, uint64_t key) {
+  weft_window_t* window = find_or_add(peer, key | OURS);
+  // Without memory one message is never reported as done; the peer's window
+  // stays smaller by it.
+  if (window == NULL || ++window->done < WEFT_WINDOW_BATCH ||
+      window->is_telling) {
+    return NULL;
+  }
+  window->is_telling = true;
+  window->credit.write = write_credit;
+  window->credit.end = end_credit;
+  return &window->credit;
+}
+
+void weft_window_done(weft_peer_t* peer, uint32_t index, uint32_t generation) {
+  weft_outgoing_t* credit = NULL;
+  weft_mutex_lock(&peer->lock);
+  if (weft_peer_state(peer) != WEFT_PEER_DEAD) {
+    credit = count_locked(peer, key_of(index, generation));
+  }
+  weft_mutex_unlock(&peer->lock);
+  if (credit != NULL) {
+    weft_peer_send(peer, credit);
+  }
+}
