@@ -126,8 +126,10 @@ uint64_t weft_message_tensor_bytes(const weft_message_t* message) {
 void weft_message_release_objects(weft_message_t* message) {
   for (uint32_t i = 0; i < message->argument_count; i++) {
     weft_value_t argument = message->arguments[i];
-    message->arguments[i] = weft_none();
-    weft_value_release(argument);
+    if (weft_value_is_counted(argument)) {
+      message->arguments[i] = weft_none();
+      weft_value_release_object(argument);
+    }
   }
 }
 
