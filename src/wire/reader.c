@@ -59,18 +59,17 @@ static const format_t formats[32] = {
 
 const char* weft_token_type_name(uint8_t type) {
   static const char* const names[WEFT_TOKEN_TYPE_COUNT] = {
-      "none",  "bool", "int64", "float64",   "string",
-      "bytes", "list", "map",   "extension",
+      "none",  "a bool", "an int64", "a float64",    "a string",
+      "bytes", "a list", "a map",    "an extension",
   };
-  return type < WEFT_TOKEN_TYPE_COUNT ? names[type] : "token of no type";
+  return type < WEFT_TOKEN_TYPE_COUNT ? names[type] : "no token";
 }
 
 // The errors are out of the way of those who read.
 __attribute__((cold, noinline)) static weft_status_t truncated(
     const weft_reader_t* reader, size_t offset_bytes, const char* what) {
   return weft_status_make(WEFT_STATUS_DATA_LOSS,
-                          "byte %zu of %zu: %s, but the bytes end before it is "
-                          "whole",
+                          "byte %zu of %zu: the bytes end before %s does",
                           offset_bytes, reader->size_bytes, what);
 }
 
@@ -78,7 +77,7 @@ __attribute__((cold, noinline)) static weft_status_t overlong(
     const weft_reader_t* reader, const weft_token_t* token) {
   return weft_status_make(
       WEFT_STATUS_DATA_LOSS,
-      "byte %zu of %zu: a %s of %u, but only %zu bytes are left",
+      "byte %zu of %zu: %s of %u, but only %zu bytes are left",
       token->offset_bytes, reader->size_bytes,
       weft_token_type_name(token->type), token->count,
       reader->size_bytes - reader->offset_bytes);
@@ -217,7 +216,7 @@ static weft_status_t next_short(weft_reader_t* reader, weft_token_t* token,
 weft_status_t weft_reader_next(weft_reader_t* reader, weft_token_t* out_token) {
   *out_token = (weft_token_t){.offset_bytes = reader->offset_bytes};
   if (bytes_left(reader) == 0) {
-    return truncated(reader, reader->offset_bytes, "a value is expected");
+    return truncated(reader, reader->offset_bytes, "a value");
   }
   uint8_t first = reader->data[reader->offset_bytes++];
   if (first < 0x80 || first >= 0xe0) {
@@ -236,7 +235,7 @@ weft_status_t weft_reader_expect(weft_reader_t* reader, weft_token_type_t type,
   WEFT_RETURN_IF_ERROR(weft_reader_next(reader, out_token));
   if (out_token->type != (uint8_t)type) {
     return weft_status_make(WEFT_STATUS_DATA_LOSS,
-                            "byte %zu of %zu: %s is a %s, not a %s",
+                            "byte %zu of %zu: %s is %s, not %s",
                             out_token->offset_bytes, reader->size_bytes, what,
                             weft_token_type_name(out_token->type),
                             weft_token_type_name((uint8_t)type));

@@ -60,7 +60,7 @@ weft_status_t weft_reader_next(weft_reader_t* reader, weft_token_t* out_token);
 weft_status_t weft_reader_expect(weft_reader_t* reader, weft_token_type_t type,
                                  const char* what, weft_token_t* out_token);
 
-// The name of a type, such as "string". Never NULL.
+// The name of a type, such as "a string". Never NULL.
 const char* weft_token_type_name(uint8_t type);
 
 #endif  // WEFT_WIRE_READER_H_
