@@ -6,6 +6,9 @@
 
 #include "base/assert.h"
 
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "numbers of MessagePack are turned round");
+
 // How a token goes on behind its first byte, 0xc0 to 0xdf:
 //
 //   first byte | number of `width` bytes | extension type | `count` bytes
@@ -90,6 +93,12 @@ static size_t bytes_left(const weft_reader_t* reader) {
 // A number of up to 8 bytes, the highest first; they are there.
 static uint64_t take_number(weft_reader_t* reader, uint8_t width) {
   uint64_t number = 0;
+  if (width == sizeof(number)) {
+    // Nearly every float64.
+    memcpy(&number, reader->data + reader->offset_bytes, sizeof(number));
+    reader->offset_bytes += sizeof(number);
+    return __builtin_bswap64(number);
+  }
   for (uint8_t i = 0; i < width; ++i) {
     number = number << 8 | reader->data[reader->offset_bytes++];
   }
