@@ -17,17 +17,21 @@ typedef struct item {
 static void assert_numbers(const weft_dlist_t* list, const int* numbers,
                            size_t count) {
   const weft_dlist_node_t* node = weft_dlist_first(list);
-  const weft_dlist_node_t* before = &list->ring;
   for (size_t i = 0; i < count; ++i) {
     assert_non_null(node);
     assert_int_equal(WEFT_CONST_CONTAINER_OF(node, item_t, node)->number,
                      numbers[i]);
-    assert_ptr_equal(node->previous, before);
-    before = node;
     node = weft_dlist_next(list, node);
   }
   assert_null(node);
-  assert_ptr_equal(list->ring.previous, before);
+  node = weft_dlist_last(list);
+  for (size_t i = count; i > 0; --i) {
+    assert_non_null(node);
+    assert_int_equal(WEFT_CONST_CONTAINER_OF(node, item_t, node)->number,
+                     numbers[i - 1]);
+    node = weft_dlist_previous(list, node);
+  }
+  assert_null(node);
 }
 
 static void an_empty_list_has_nothing_to_give(void** state) {

@@ -33,10 +33,11 @@
 // not at 0.
 //
 // A holder that dies is struck off after everything it wrote has been dealt
-// with. Its loans end, and what somebody lends on to it later is ignored.
-// One thing is not found: a holder that dies after it wrote `lend_on(C)` and
-// before C could see the message leaves a loan of C's that C does not know of;
-// its block is kept until C ends.
+// with. Its loans end, and what somebody lends on to it later is ignored. So
+// that A does not miss a loan of a lender that dies, `lend_on` is made visible
+// to A before the message is to C. If the lender dies between the two, C has a
+// loan that it does not know of, and the block is kept until C ends: so nothing
+// waits between the two; room for the message is found first.
 //
 // A forked child keeps the segments mapped, so that it can read what it finds
 // in its memory. It shares the pages with its parent, so it must not write to
@@ -44,7 +45,7 @@
 //
 // Thread: any. Blocks: for a lock, briefly; a segment that is added costs what
 // the system takes to reserve it, about 0.07 ms a MiB.
-// Locks: one, leaf; no callback, allocator or system call runs under it.
+// Locks: one, leaf; no callback, allocator or call that blocks runs under it.
 
 #ifndef WEFT_MEMORY_ARENA_H_
 #define WEFT_MEMORY_ARENA_H_
@@ -103,7 +104,8 @@ weft_status_t weft_arena_lend(weft_arena_t* arena, weft_storage_t* storage,
                               weft_holder_t holder);
 // A holder lent the block on to another. Errors: DATA_LOSS for a name that the
 // arena cannot have given to `from`, or a holder that cannot be;
-// RESOURCE_EXHAUSTED.
+// RESOURCE_EXHAUSTED: then nothing is noted, and nothing that `from` wrote
+// later may be dealt with before this is.
 weft_status_t weft_arena_lend_on(weft_arena_t* arena,
                                  const weft_block_name_t* name,
                                  weft_holder_t from, weft_holder_t holder);

@@ -87,12 +87,21 @@ static void running_out_is_a_status(void** state) {
   assert_null(made.data);
 }
 
+static void there_is_memory(void** state) {
+  (void)state;
+  uint64_t bytes = weft_sys_memory_bytes();
+  assert_true(bytes >= weft_sys_page_bytes());
+  assert_true(bytes <= (uint64_t)sysconf(_SC_PHYS_PAGES) *
+                           (uint64_t)sysconf(_SC_PAGESIZE));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(what_one_writes_the_other_reads),
       cmocka_unit_test(only_the_maker_writes_where_there_is_one_writer),
       cmocka_unit_test(what_a_peer_sends_is_looked_at),
       cmocka_unit_test(running_out_is_a_status),
+      cmocka_unit_test(there_is_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -394,6 +394,21 @@ static void the_process_has_a_number(void** state) {
   assert_int_equal(weft_sys_process_id(), getpid());
 }
 
+static void check_number(void* user) {
+  (void)user;
+  assert_int_equal(weft_sys_process_id(), getpid());
+}
+
+static void a_forked_child_has_another(void** state) {
+  (void)state;
+  char output[1024];
+  (void)weft_sys_process_id();
+  weft_kit_ending_t ending =
+      weft_kit_run_child(check_number, NULL, output, sizeof(output));
+  assert_int_equal(ending.exit_status, 0);
+  assert_int_equal(ending.signal_number, 0);
+}
+
 static void variables_of_the_environment_can_be_read(void** state) {
   (void)state;
   setenv("WEFT_SYS_TEST", "on", 1);
@@ -501,6 +516,7 @@ int main(void) {
       cmocka_unit_test(cores_are_those_of_the_affinity_mask),
       cmocka_unit_test(the_program_has_a_name),
       cmocka_unit_test(the_process_has_a_number),
+      cmocka_unit_test(a_forked_child_has_another),
       cmocka_unit_test(variables_of_the_environment_can_be_read),
       cmocka_unit_test(all_is_written_even_in_parts),
       cmocka_unit_test(a_descriptor_can_be_duplicated),
