@@ -229,14 +229,30 @@ static int be_member(const char* what, const char* text) {
   return strcmp(what, "fail") == 0 ? 9 : 0;
 }
 
+// --- Programs of the shell --------------------------------------------------
+
+static const char say_variables[] =
+    "echo $RANK $LOCAL_RANK $WORLD_SIZE $LOCAL_WORLD_SIZE $MASTER_ADDR; "
+    "test $MASTER_PORT -gt 0";
+// Rank 1 waits until rank 0 has been reaped, and is still there a while later.
+static const char outlive_rank_0[] =
+    "if [ $RANK = 0 ]; then exit 0; fi; "
+    "while [ $(wc -w </proc/$PPID/task/$PPID/children) -gt 1 ]; do :; done; "
+    "for i in 1 2 3 4 5 6 7 8; do sh -c true; done; echo alone";
+static const char end_in_order[] =
+    "trap 'echo bye; exit 0' TERM; echo ready; "
+    "while :; do sleep 0.01; done";
+static const char refuse_to_end[] =
+    "trap 'echo no' TERM; echo ready; "
+    "while :; do sleep 0.01; done";
+static const char be_deaf[] =
+    "trap '' TERM; echo ready; while :; do sleep 0.01; done";
+
 // --- Ranks and their output -------------------------------------------------
 
 static void every_rank_runs_with_its_variables(void** state) {
   (void)state;
-  run_t* run = run_whole(WORDS("-n", "3", "sh", "-c",
-                               "echo $RANK $LOCAL_RANK $WORLD_SIZE "
-                               "$LOCAL_WORLD_SIZE $MASTER_ADDR; "
-                               "test $MASTER_PORT -gt 0"));
+  run_t* run = run_whole(WORDS("-n", "3", "sh", "-c", say_variables));
   assert_exit(run, 0);
   assert_says(run, "0 0 3 3 127.0.0.1\n");
   assert_says(run, "[1] 1 1 3 3 127.0.0.1\n");
@@ -378,14 +394,7 @@ static void rank_0_that_fails_ends_the_job(void** state) {
 
 static void plain_programs_end_by_themselves(void** state) {
   (void)state;
-  // Rank 1 waits until rank 0 has been reaped, and is still there a while
-  // later.
-  assert_run(WORDS("-n", "2", "sh", "-c",
-                   "if [ $RANK = 0 ]; then exit 0; fi; "
-                   "while [ $(wc -w </proc/$PPID/task/$PPID/children) -gt 1 ]; "
-                   "do :; done; for i in 1 2 3 4 5 6 7 8; do sh -c true; done; "
-                   "echo alone"),
-             0, "[1] alone");
+  assert_run(WORDS("-n", "2", "sh", "-c", outlive_rank_0), 0, "[1] alone");
 }
 
 static void a_program_that_cannot_be_run_is_told(void** state) {
@@ -429,9 +438,8 @@ static void a_signal_ends_the_job_in_order(void** state) {
   (void)state;
   static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
   for (size_t i = 0; i < 3; i++) {
-    run_t* run = start(WORDS("-n", "2", "--prefix", "all", "sh", "-c",
-                             "trap 'echo bye; exit 0' TERM; echo ready; "
-                             "while :; do sleep 0.01; done"));
+    run_t* run =
+        start(WORDS("-n", "2", "--prefix", "all", "sh", "-c", end_in_order));
     read_until(run, "[0] ready");
     read_until(run, "[1] ready");
     assert_int_equal(0, kill(run->process, numbers[i]));
@@ -445,9 +453,8 @@ static void a_signal_ends_the_job_in_order(void** state) {
 
 static void a_second_signal_ends_it_at_once(void** state) {
   (void)state;
-  run_t* run = start(WORDS("-n", "1", "--grace", "86400", "sh", "-c",
-                           "trap 'echo no' TERM; echo ready; while :; do "
-                           "sleep 0.01; done"));
+  run_t* run =
+      start(WORDS("-n", "1", "--grace", "86400", "sh", "-c", refuse_to_end));
   read_until(run, "ready");
   assert_int_equal(0, kill(run->process, SIGINT));
   read_until(run, "no\n");
@@ -459,9 +466,7 @@ static void a_second_signal_ends_it_at_once(void** state) {
 
 static void those_that_do_not_end_in_time_are_killed(void** state) {
   (void)state;
-  run_t* run = start(WORDS("-n", "1", "--grace", "0", "sh", "-c",
-                           "trap '' TERM; echo ready; while :; do sleep 0.01; "
-                           "done"));
+  run_t* run = start(WORDS("-n", "1", "--grace", "0", "sh", "-c", be_deaf));
   read_until(run, "ready");
   assert_int_equal(0, kill(run->process, SIGTERM));
   finish(run);

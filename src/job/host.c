@@ -161,10 +161,9 @@ weft_status_t weft_job_host_child(weft_job_host_t* host, uint32_t rank,
 
 void weft_job_host_started(weft_job_host_t* host, uint32_t rank,
                            uint32_t process_id) {
-  if (check_child(host, rank) == WEFT_OK || rank >= host->size) {
-    return;
+  if (rank < host->size && host->members[rank].is_child) {
+    host->members[rank].process_id = process_id;
   }
-  host->members[rank].process_id = process_id;
 }
 
 void weft_job_host_ended(weft_job_host_t* host, uint32_t rank,
