@@ -71,13 +71,10 @@ static void take_hello(weft_shm_link_t* link, weft_shm_received_t* received) {
   const weft_lane_shared_t* peer = link->peer_lane.data;
   weft_lane_in_init(&link->in, peer, (uint32_t)received->data.hello.ring_bytes);
   link->peer_cursors = &peer->cursors;
-  link->face = link->peer_face.data;
-  link->bell = link->peer_bell.data;
   // Relaxed: a number by itself.
   atomic_store_explicit(&link->peer_process, received->message.process,
                         memory_order_relaxed);
-  // Release: pairs with the acquires of who writes and publishes.
-  atomic_store_explicit(&link->peer, peer, memory_order_release);
+  weft_shm_attach(link);
 }
 
 static void take_descriptor(weft_shm_link_t* link,
@@ -323,18 +320,29 @@ static void give_room(weft_shm_link_t* link) {
   }
 }
 
+static uint32_t deliver_new(weft_shm_link_t* link) {
+  // Sequentially consistent: pairs with the peer's store of the tail, before
+  // it looks at `asleep`. It acquires what the tail tells of.
+  uint64_t cursors =
+      atomic_load_explicit(link->peer_cursors, memory_order_seq_cst);
+  return weft_lane_tail(cursors) != link->in.head ? deliver(link, cursors) : 0;
+}
+
 // Sees to what the bits say; the link may be gone afterwards.
 static uint32_t attend(weft_shm_link_t* link, uint32_t attention) {
+  uint32_t count = 0;
   if ((attention & WEFT_SHM_SOCKET) != 0) {
     clear_attention(link, WEFT_SHM_SOCKET);
     read_all(link);
+    // If that was the hello, there may be frames.
+    count = deliver_new(link);
   }
   if ((attention & WEFT_SHM_BROKEN) != 0 && link->broken == WEFT_OK) {
     break_link(link, make_no_sense(link, "the head"));
   }
   if ((attention & WEFT_SHM_CLOSING) != 0 || link->broken != WEFT_OK ||
       link->is_hung_up) {
-    return finish(link, attention);
+    return count + finish(link, attention);
   }
   if ((attention & WEFT_SHM_WRITABLE) != 0) {
     clear_attention(link, WEFT_SHM_WRITABLE);
@@ -347,17 +355,13 @@ static uint32_t attend(weft_shm_link_t* link, uint32_t attention) {
                           memory_order_relaxed);
     give_room(link);
   }
-  return 0;
+  return count;
 }
 
 uint32_t weft_shm_visit(weft_shm_link_t* link) {
-  uint32_t count = 0;
-  // Sequentially consistent: pairs with the peer's store of the tail, before
-  // it looks at `asleep`. It acquires what the tail tells of.
-  uint64_t cursors =
-      atomic_load_explicit(link->peer_cursors, memory_order_seq_cst);
-  if (weft_lane_tail(cursors) != link->in.head) {
-    count = deliver(link, cursors);
+  uint32_t count = deliver_new(link);
+  if (count > 0) {
+    link->polls_owed = 0;
   } else if (bytes_owed(link) > 0 && ++link->polls_owed >= POLLS_OWED_LIMIT) {
     tell_head(link);
   }

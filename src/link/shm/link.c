@@ -112,6 +112,19 @@ void weft_shm_publish(weft_shm_link_t* link) {
   unlock_publish(link);
 }
 
+void weft_shm_attach(weft_shm_link_t* link) {
+  lock_publish(link);
+  link->face = link->peer_face.data;
+  link->bell = link->peer_bell.data;
+  // Release: pairs with the acquire of who writes; who publishes has the lock.
+  atomic_store_explicit(&link->peer, link->peer_lane.data,
+                        memory_order_release);
+  // The peer may know this lane for long, and sleep: what was published until
+  // now could not wake it.
+  ring_locked(link);
+  unlock_publish(link);
+}
+
 // --- Links to flush ---------------------------------------------------------
 
 #define DIRTY_LIMIT 8

@@ -137,6 +137,8 @@ static inline weft_shm_link_t* weft_shm_link_of(weft_link_t* link) {
 
 // Publishes what is committed and what is consumed; wakes the peer for it.
 void weft_shm_publish(weft_shm_link_t* link);
+// The memory of the peer is mapped: from now on it is looked at, and woken.
+void weft_shm_attach(weft_shm_link_t* link);
 // True when what a refused `reserve` needs is there.
 bool weft_shm_has_room(weft_shm_link_t* link, uint64_t peer_cursors);
 // Flushes what this thread has committed to.
