@@ -314,7 +314,20 @@ static void peer_died(weft_peer_t* peer, weft_status_t reason) {
   }
 }
 
+static weft_future_t* served(weft_peer_t* peer, uint64_t id) {
+  weft_mutex_lock(&peer->lock);
+  weft_table_node_t* node = weft_table_find(&peer->served, id);
+  weft_future_t* future =
+      node != NULL ? weft_future_retain(
+                         &WEFT_CONTAINER_OF(node, inbound_t, node)->future)
+                   : NULL;
+  weft_mutex_unlock(&peer->lock);
+  return future;
+}
+
 const weft_peer_events_t weft_remote_events = {
     .frame = receive,
     .died = peer_died,
+    .origin = weft_remote_origin,
+    .served = served,
 };

@@ -139,6 +139,19 @@ static weft_status_t create_reply(weft_peer_t* peer, weft_actor_t actor,
   return WEFT_OK;
 }
 
+bool weft_remote_origin(weft_future_t* future, weft_origin_name_t* out_origin) {
+  if (future->class != &remote_reply_class) {
+    return false;
+  }
+  const remote_reply_t* reply = (const remote_reply_t*)(const void*)future;
+  *out_origin = (weft_origin_name_t){
+      .peer = reply->pending.peer,
+      .kind = WEFT_ORIGIN_CALL,
+      .id = reply->id,
+  };
+  return true;
+}
+
 // --- Writing ----------------------------------------------------------------
 
 // One message on its way.

@@ -91,8 +91,8 @@ void weft_parker_init(weft_parker_t* parker, weft_runtime_t* runtime);
 // could wake it.
 weft_status_t weft_park(weft_parker_t* parker, int64_t deadline_ns);
 
-// The same for a thread whose wait the cancelling of the work at hand ends, too.
-// Errors: CANCELLED in that case.
+// The same for a thread whose wait the cancelling of the work at hand ends,
+// too. Errors: CANCELLED in that case.
 weft_status_t weft_park_for_work(weft_parker_t* parker, int64_t deadline_ns);
 
 // Wakes the parker's thread, now or when it next parks. The parker may be

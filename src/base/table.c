@@ -52,8 +52,8 @@ static void grow(weft_table_t* table) {
   size_t count = (table->mask + 1) * 2;
   weft_table_t larger = *table;
   larger.mask = count - 1;
-  larger.buckets = weft_memory_allocate_zeroed(
-      table->allocator, count * sizeof(*larger.buckets));
+  larger.buckets = weft_memory_allocate_zeroed(table->allocator,
+                                               count * sizeof(*larger.buckets));
   if (larger.buckets == NULL) {
     return;
   }

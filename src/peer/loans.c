@@ -81,6 +81,64 @@ void weft_loans_receive_lend(weft_peer_t* peer, const weft_frame_t* frame) {
   }
 }
 
+// A segment is gone, on its way to be told.
+typedef struct dropped {
+  weft_outgoing_t outgoing;
+  uint32_t segment;
+} dropped_t;
+
+static weft_status_t write_dropped(weft_outgoing_t* outgoing,
+                                   weft_peer_t* peer) {
+  const dropped_t* dropped = WEFT_CONTAINER_OF(outgoing, dropped_t, outgoing);
+  weft_frame_t frame = {
+      .type = WEFT_FRAME_DROP,
+      .id = dropped->segment,
+      .timeout_ns = INT64_MAX,
+  };
+  return weft_peer_write_locked(peer, &frame, NULL, 0, WEFT_LINK_RESERVED);
+}
+
+static void end_dropped(weft_outgoing_t* outgoing, weft_peer_t* peer) {
+  weft_slab_free(peer->runtime->slab,
+                 WEFT_CONTAINER_OF(outgoing, dropped_t, outgoing),
+                 sizeof(dropped_t));
+}
+
+// Tells one peer, if it was shown the segment.
+static void tell_dropped(weft_peer_t* peer, void* user) {
+  weft_slab_t* slab = peer->runtime->slab;
+  uint32_t segment = *(const uint32_t*)user;
+  uint64_t tag = (uint64_t)weft_peers_self(peer->peers) << 32 | segment;
+  weft_mutex_lock(&peer->lock);
+  weft_table_node_t* node = weft_table_remove(&peer->segments, tag);
+  weft_mutex_unlock(&peer->lock);
+  if (node == NULL) {
+    return;
+  }
+  weft_slab_free(slab, node, sizeof(*node));
+  dropped_t* dropped = weft_slab_allocate(slab, sizeof(*dropped));
+  // Without memory the peer keeps it mapped until it or this runtime ends.
+  if (dropped != NULL) {
+    *dropped = (dropped_t){
+        .outgoing = {.write = write_dropped, .end = end_dropped},
+        .segment = segment,
+    };
+    weft_peer_send(peer, &dropped->outgoing);
+  }
+}
+
+void weft_loans_tell_dropped(weft_peers_t* peers) {
+  uint32_t segment;
+  while (weft_arena_take_dropped(weft_memory_arena(peers->runtime), &segment)) {
+    weft_peers_visit(peers, tell_dropped, &segment);
+  }
+}
+
+void weft_loans_receive_drop(weft_peer_t* peer, const weft_frame_t* frame) {
+  weft_imports_drop(weft_memory_imports(peer->runtime), weft_peer_holder(peer),
+                    (uint32_t)frame->id);
+}
+
 void weft_loans_receive_release(weft_peer_t* peer, const weft_frame_t* frame) {
   weft_arena_t* arena = weft_memory_arena(peer->runtime);
   const weft_frame_loan_t* entries = entries_of(frame);
@@ -93,6 +151,7 @@ void weft_loans_receive_release(weft_peer_t* peer, const weft_frame_t* frame) {
       return;
     }
   }
+  weft_loans_tell_dropped(peer->peers);
 }
 
 void weft_loans_strike_off(weft_peer_t* peer) {

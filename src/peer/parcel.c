@@ -215,6 +215,7 @@ static weft_status_t encode_value(weft_encoder_t* encoder, weft_value_t value) {
 static const weft_encoder_vtable_t encoder_vtable = {.value = encode_value};
 
 static weft_status_t create_cargo(weft_parcel_t* parcel, weft_peer_t* peer) {
+  weft_loans_tell_dropped(peer->peers);
   const weft_allocator_t* allocator = peer->runtime->allocator;
   weft_cargo_t* cargo = weft_memory_allocate(allocator, sizeof(*cargo));
   parcel->cargo = cargo;

@@ -413,13 +413,19 @@ static void frame_came(weft_link_sink_t* sink, const void* data,
       weft_calls_receive_reply(peer, frame);
       break;
     case WEFT_FRAME_VALUE:
-      weft_remote_receive_value(peer, frame);
+    case WEFT_FRAME_SUBSCRIBE:
+    case WEFT_FRAME_ACCEPT:
+    case WEFT_FRAME_FOLLOWS:
+      weft_remote_receive(peer, frame);
       break;
     case WEFT_FRAME_LEND:
       weft_loans_receive_lend(peer, frame);
       break;
     case WEFT_FRAME_RELEASE:
       weft_loans_receive_release(peer, frame);
+      break;
+    case WEFT_FRAME_DROP:
+      weft_loans_receive_drop(peer, frame);
       break;
     case WEFT_FRAME_PING:
     case WEFT_FRAME_PONG:

@@ -7,7 +7,8 @@
 //   peer.c       who is there: connecting, death, waiting for room
 //   parcel.c     values on their way out;  cargo.c  values that have come
 //   loans.c      what this runtime holds of others' memory
-//   calls.c      replies to come;  remote.c  futures known to other runtimes
+//   calls.c      replies to come
+//   remote.c, export.c   futures known to other runtimes
 //   heartbeat.c  finding peers that are stopped
 //
 // The life of a peer:
@@ -43,6 +44,20 @@ typedef struct weft_outgoing weft_outgoing_t;
 
 // --- What others are told ---------------------------------------------------
 
+// What a future is to the peer that makes its value.
+typedef enum weft_origin_kind {
+  // A call: this runtime's number for the reply.
+  WEFT_ORIGIN_CALL = 0,
+  // A future of the peer: the peer's number.
+  WEFT_ORIGIN_EXPORT = 1
+} weft_origin_kind_t;
+
+typedef struct weft_origin_name {
+  weft_peer_t* peer;
+  weft_origin_kind_t kind;
+  uint64_t id;
+} weft_origin_name_t;
+
 // What the layer above does with frames. One table a runtime.
 typedef struct weft_peer_events {
   // A frame that is not this layer's own; its head was checked.
@@ -50,6 +65,11 @@ typedef struct weft_peer_events {
   // The peer is dead, everything that it sent has been dealt with. `reason`
   // is lent. Called once.
   void (*died)(weft_peer_t* peer, weft_status_t reason);
+  // True, and where it is made, for a future that is a call to a peer.
+  bool (*origin)(weft_future_t* future, weft_origin_name_t* out_origin);
+  // The reply, with a reference, of a call of the peer that is served here and
+  // has no outcome yet; NULL when there is none of this number.
+  weft_future_t* (*served)(weft_peer_t* peer, uint64_t id);
 } weft_peer_events_t;
 
 // Who makes links: the job, or a simulation.

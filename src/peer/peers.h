@@ -55,6 +55,9 @@ static inline weft_peer_t* weft_peers_at(const weft_peers_t* peers,
 
 void weft_loans_receive_lend(weft_peer_t* peer, const weft_frame_t* frame);
 void weft_loans_receive_release(weft_peer_t* peer, const weft_frame_t* frame);
+void weft_loans_receive_drop(weft_peer_t* peer, const weft_frame_t* frame);
+// Tells peers of segments that are gone, which they alone keep.
+void weft_loans_tell_dropped(weft_peers_t* peers);
 // A descriptor of a segment has come.
 void weft_loans_receive_segment(weft_peer_t* peer, uint64_t tag,
                                 int descriptor);
@@ -69,7 +72,8 @@ void weft_calls_strike_off(weft_peer_t* peer);
 
 // --- remote.c ---------------------------------------------------------------
 
-void weft_remote_receive_value(weft_peer_t* peer, const weft_frame_t* frame);
+// Frames about futures.
+void weft_remote_receive(weft_peer_t* peer, const weft_frame_t* frame);
 void weft_remote_strike_off(weft_peer_t* peer);
 
 // --- heartbeat.c ------------------------------------------------------------

@@ -9,7 +9,7 @@
 
 #define ALL_FLAGS                                            \
   (WEFT_FRAME_SCALARS | WEFT_FRAME_ERROR | WEFT_FRAME_FLOW | \
-   WEFT_FRAME_BODY_ATTACHED)
+   WEFT_FRAME_BODY_ATTACHED | WEFT_FRAME_MORE)
 #define KIND_BITS 4
 
 // What the payload of a type may be.
@@ -39,6 +39,9 @@ static const struct {
     [WEFT_FRAME_RELEASE] = {"release", RULE_LOANS},
     [WEFT_FRAME_PING] = {"ping", RULE_EMPTY},
     [WEFT_FRAME_PONG] = {"pong", RULE_EMPTY},
+    [WEFT_FRAME_ACCEPT] = {"accept", RULE_EMPTY},
+    [WEFT_FRAME_FOLLOWS] = {"follows", RULE_EMPTY},
+    [WEFT_FRAME_DROP] = {"drop", RULE_EMPTY},
 };
 
 static payload_rule_t rule_of(uint8_t type) {
@@ -158,6 +161,9 @@ static weft_status_t check_loans(const weft_frame_t* frame) {
 
 static weft_status_t check_type(const weft_frame_t* frame) {
   bool is_error = has(frame, WEFT_FRAME_ERROR);
+  if (has(frame, WEFT_FRAME_MORE) && frame->type != WEFT_FRAME_VALUE) {
+    return refuse(frame, "says that more comes, which its type never does");
+  }
   uint32_t count = (uint32_t)frame->value_count + frame->named_count;
   switch (rule_of(frame->type)) {
     case RULE_EMPTY:

@@ -26,16 +26,22 @@
   X(CREDIT, 4, "credit")                                                      \
   /* The outcome of the future `id` of the runtime `target`. */               \
   X(VALUE, 5, "value")                                                        \
-  /* The outcome of the call `id` goes to `target` as the future in the       \
-     payload, too. */                                                         \
+  /* The outcome of a future, which the payload says to whom, is wanted: a    \
+     call `id` of the sender, or what the sender knows as `id`. */            \
   X(SUBSCRIBE, 6, "subscribe")                                                \
-  /* The block in the payload is lent on to another runtime. */               \
+  /* The `id` blocks in the payload are lent on to other runtimes. */         \
   X(LEND, 7, "lend")                                                          \
-  /* Loans of the block in the payload are given back. */                     \
+  /* Loans of the `id` blocks in the payload are given back. */               \
   X(RELEASE, 8, "release")                                                    \
   /* Are you there? / I am. */                                                \
   X(PING, 9, "ping")                                                          \
-  X(PONG, 10, "pong")
+  X(PONG, 10, "pong")                                                         \
+  /* The answer to SUBSCRIBE: `endpoint` says whether it will be sent. */     \
+  X(ACCEPT, 11, "accept")                                                     \
+  /* The outcome of the future `id` comes from the runtime `target_index`. */ \
+  X(FOLLOWS, 12, "follows")                                                   \
+  /* The segment `id` is gone: what is mapped of it can go, too. */           \
+  X(DROP, 13, "drop")
 
 typedef enum weft_frame_type {
 #define WEFT_FRAME_ENUM(identifier, number, name) \
@@ -54,8 +60,13 @@ enum {
   // The payload begins with 8 bytes, the id of the trace's arrow.
   WEFT_FRAME_FLOW = 4,
   // The body does not stand here but in attachment 0.
-  WEFT_FRAME_BODY_ATTACHED = 8
+  WEFT_FRAME_BODY_ATTACHED = 8,
+  // Of VALUE: an error, and the sender's last word is still to come.
+  WEFT_FRAME_MORE = 16
 };
+
+// `endpoint` of ACCEPT.
+enum { WEFT_ACCEPT_NO = 0, WEFT_ACCEPT_YES = 1 };
 
 typedef struct weft_frame {
   // Of the whole frame, head and payload.
