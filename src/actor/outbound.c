@@ -178,8 +178,15 @@ static bool may_wait(const outbound_t* outbound) {
          outbound->deadline_ns != WEFT_TIME_INFINITE;
 }
 
+static weft_status_t probe_locked(outbound_t* outbound) {
+  WEFT_RETURN_IF_ERROR(
+      weft_window_probe_locked(outbound->peer, outbound->actor));
+  return weft_parcel_probe_locked(&outbound->parcel, outbound->peer,
+                                  WEFT_LINK_ORDINARY);
+}
+
 // Takes a place in the window and writes the frame; both, or neither.
-static weft_status_t try_write_locked(outbound_t* outbound) {
+static weft_status_t write_locked(outbound_t* outbound) {
   weft_peer_t* peer = outbound->peer;
   WEFT_RETURN_IF_ERROR(weft_window_take_locked(peer, outbound->actor));
   weft_status_t status =
@@ -199,15 +206,16 @@ static weft_status_t stayed_full(const outbound_t* outbound,
       outbound->actor.index, outbound->actor.rank, WEFT_WINDOW_MESSAGES);
 }
 
-// Writes when everything is there.
-static weft_status_t write_or_wait(outbound_t* outbound) {
+// Does one of the two when everything that it needs is there.
+static weft_status_t do_or_wait(outbound_t* outbound,
+                                weft_status_t (*step)(outbound_t* outbound)) {
   weft_peer_t* peer = outbound->peer;
   for (;;) {
     weft_peer_waiter_t waiter;
     weft_mutex_lock(&peer->lock);
     weft_status_t status = weft_peer_state(peer) == WEFT_PEER_DEAD
                                ? weft_status_retain(peer->reason)
-                               : try_write_locked(outbound);
+                               : step(outbound);
     bool is_full = weft_status_code(status) == WEFT_STATUS_WOULD_BLOCK;
     // A link that is being made is there soon, or never.
     bool waits = is_full && (may_wait(outbound) || peer->link == NULL);
@@ -247,19 +255,42 @@ static weft_status_t await_link(outbound_t* outbound) {
              : WEFT_OK;
 }
 
-// Tells the owners of what is lent; their lanes may be full, too.
+// Waits for room in the lane to an owner of what is lent, and tries again.
+static weft_status_t prepare_later(outbound_t* outbound, weft_peer_t* owner) {
+  weft_peer_waiter_t waiter;
+  weft_peer_t* full;
+  weft_mutex_lock(&owner->lock);
+  weft_peer_join_locked(owner, &waiter);
+  weft_mutex_unlock(&owner->lock);
+  // Once more, now that whoever makes room wakes this.
+  weft_status_t status =
+      weft_parcel_prepare(&outbound->parcel, outbound->peer, &full);
+  bool waits =
+      weft_status_code(status) == WEFT_STATUS_WOULD_BLOCK && full == owner;
+  weft_status_t waited = weft_peer_wait(
+      owner, &waiter, waits ? outbound->deadline_ns : WEFT_TIME_NOW);
+  if (waits && waited != WEFT_OK) {
+    weft_status_release(status);
+    return stayed_full(outbound, waited);
+  }
+  weft_status_release(waited);
+  return status;
+}
+
+// Tells the owners of what is lent, once there is room for the frame: from then
+// on they keep it for the peer.
 static weft_status_t prepare(outbound_t* outbound) {
-  weft_status_t status = weft_parcel_prepare(&outbound->parcel, outbound->peer);
-  while (weft_status_code(status) == WEFT_STATUS_WOULD_BLOCK &&
+  weft_peer_t* full;
+  if (outbound->parcel.cargo == NULL) {
+    return WEFT_OK;
+  }
+  WEFT_RETURN_IF_ERROR(do_or_wait(outbound, probe_locked));
+  weft_status_t status =
+      weft_parcel_prepare(&outbound->parcel, outbound->peer, &full);
+  while (weft_status_code(status) == WEFT_STATUS_WOULD_BLOCK && full != NULL &&
          may_wait(outbound)) {
     weft_status_release(status);
-    int64_t now_ns = weft_runtime_now_ns(outbound->runtime);
-    if (now_ns >= outbound->deadline_ns) {
-      return weft_status_make(WEFT_STATUS_DEADLINE_EXCEEDED,
-                              "the lane to the owner of a tensor stayed full");
-    }
-    weft_sys_yield();
-    status = weft_parcel_prepare(&outbound->parcel, outbound->peer);
+    status = prepare_later(outbound, full);
   }
   return status;
 }
@@ -286,7 +317,7 @@ static weft_status_t send_parcel(outbound_t* outbound,
     status = prepare(outbound);
   }
   if (status == WEFT_OK) {
-    status = write_or_wait(outbound);
+    status = do_or_wait(outbound, write_locked);
   }
   if (status == WEFT_OK) {
     note(outbound, arguments);

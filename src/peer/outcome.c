@@ -25,7 +25,8 @@ static weft_status_t pack(weft_outcome_t* outcome, weft_peer_t* peer,
       (weft_parcel_t){.head = *head, .copies_loans = copies_loans};
   weft_status_t status =
       weft_parcel_pack_outcome(&outcome->parcel, peer, error, value);
-  return status == WEFT_OK ? weft_parcel_prepare(&outcome->parcel, peer)
+  weft_peer_t* full;
+  return status == WEFT_OK ? weft_parcel_prepare(&outcome->parcel, peer, &full)
                            : status;
 }
 

@@ -392,12 +392,30 @@ static void unlend(item_t* item, weft_peer_t* peer) {
   }
 }
 
-weft_status_t weft_parcel_prepare(weft_parcel_t* parcel, weft_peer_t* peer) {
+weft_status_t weft_parcel_prepare(weft_parcel_t* parcel, weft_peer_t* peer,
+                                  weft_peer_t** out_full) {
   weft_cargo_t* cargo = parcel->cargo;
+  *out_full = NULL;
   for (uint32_t i = 0; cargo != NULL && i < cargo->item_count; i++) {
-    WEFT_RETURN_IF_ERROR(lend(&cargo->items[i], peer));
+    weft_status_t status = lend(&cargo->items[i], peer);
+    if (status != WEFT_OK) {
+      *out_full =
+          weft_peers_at(peer->peers, cargo->items[i].attachment.owner_rank);
+      return status;
+    }
   }
   return WEFT_OK;
+}
+
+weft_status_t weft_parcel_probe_locked(const weft_parcel_t* parcel,
+                                       weft_peer_t* peer,
+                                       weft_link_room_t room) {
+  void* place = NULL;
+  // A reservation that is not committed is forgotten.
+  return peer->link != NULL
+             ? weft_link_reserve(peer->link, parcel->head.size_bytes, room,
+                                 &place)
+             : weft_status_from_code(WEFT_STATUS_WOULD_BLOCK);
 }
 
 static weft_status_t show_segments_locked(const weft_cargo_t* cargo,

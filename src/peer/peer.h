@@ -228,6 +228,9 @@ typedef struct weft_window {
 // Errors: WOULD_BLOCK (a code alone) when the window is full;
 // RESOURCE_EXHAUSTED.
 weft_status_t weft_window_take_locked(weft_peer_t* peer, weft_actor_t target);
+// Whether there is one. The lock is held. Errors: WOULD_BLOCK (a code alone).
+weft_status_t weft_window_probe_locked(const weft_peer_t* peer,
+                                       weft_actor_t target);
 // Gives it back: the message was not sent. The lock is held.
 void weft_window_untake_locked(weft_peer_t* peer, weft_actor_t target);
 // The peer has dealt with messages.
@@ -321,9 +324,17 @@ weft_status_t weft_parcel_pack(weft_parcel_t* parcel, weft_peer_t* peer,
 weft_status_t weft_parcel_pack_outcome(weft_parcel_t* parcel, weft_peer_t* peer,
                                        weft_status_t status,
                                        weft_value_t value);
-// What must be told to others before it can be written. The link to the peer
-// is there. No lock is held. Errors: WOULD_BLOCK.
-weft_status_t weft_parcel_prepare(weft_parcel_t* parcel, weft_peer_t* peer);
+// Has what is lent counted by its owners, before it can be written: as late as
+// can be, for from here on they keep it. The link to the peer is there. No
+// lock is held. Errors: WOULD_BLOCK, and the owner whose lane is full;
+// RESOURCE_EXHAUSTED.
+weft_status_t weft_parcel_prepare(weft_parcel_t* parcel, weft_peer_t* peer,
+                                  weft_peer_t** out_full);
+// Whether a parcel could be written now. The lock of the peer is held.
+// Errors: WOULD_BLOCK (a code alone); PEER_DIED.
+weft_status_t weft_parcel_probe_locked(const weft_parcel_t* parcel,
+                                       weft_peer_t* peer,
+                                       weft_link_room_t room);
 // Writes the frame. The lock of the peer is held.
 // Errors: WOULD_BLOCK (a code alone): try again when there is room; PEER_DIED.
 weft_status_t weft_parcel_write_locked(weft_parcel_t* parcel, weft_peer_t* peer,

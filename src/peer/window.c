@@ -51,6 +51,15 @@ weft_status_t weft_window_take_locked(weft_peer_t* peer, weft_actor_t target) {
   return WEFT_OK;
 }
 
+weft_status_t weft_window_probe_locked(const weft_peer_t* peer,
+                                       weft_actor_t target) {
+  const weft_window_t* window =
+      find(peer, key_of(target.index, target.generation));
+  return window != NULL && window->out == WEFT_WINDOW_MESSAGES
+             ? weft_status_from_code(WEFT_STATUS_WOULD_BLOCK)
+             : WEFT_OK;
+}
+
 static void give_locked(weft_peer_t* peer, uint64_t key, uint64_t count) {
   weft_window_t* window = find(peer, key);
   if (window == NULL) {
