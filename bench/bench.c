@@ -45,7 +45,8 @@ bool weft_bench_unit_is_rate(weft_bench_unit_t unit) {
 // --- The table --------------------------------------------------------------
 
 static const weft_bench_group_t* const groups[] = {
-    &weft_bench_future, &weft_bench_mailbox, &weft_bench_actor};
+    &weft_bench_future, &weft_bench_mailbox, &weft_bench_actor,
+    &weft_bench_link_shm};
 #define GROUP_COUNT (sizeof(groups) / sizeof(groups[0]))
 
 size_t weft_bench_case_count(void) {
@@ -99,7 +100,17 @@ static int64_t now_ns(void) {
   return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+static void prepare(side_t* side, uint64_t count) {
+  void (*by)(void* state, uint64_t count) =
+      side->is_floor ? side->bench_case->floor->prepare
+                     : side->bench_case->subject->prepare;
+  if (by != NULL) {
+    by(side->state, count);
+  }
+}
+
 static weft_status_t time_batch(side_t* side, uint64_t count, double* out_ns) {
+  prepare(side, count);
   int64_t start_ns = now_ns();
   if (side->is_floor) {
     const weft_floor_t* floor = side->bench_case->floor;

@@ -52,6 +52,8 @@ typedef struct weft_bench_measure {
 typedef struct weft_bench_subject {
   // Makes the state; `workers` is the case's.
   weft_status_t (*create)(uint32_t workers, void** out_state);
+  // Called before each `run`, outside of the time; NULL: nothing to prepare.
+  void (*prepare)(void* state, uint64_t count);
   // Does the work `count` times, and returns when all of it is done.
   weft_status_t (*run)(void* state, uint64_t count);
   void (*destroy)(void* state);
@@ -90,6 +92,7 @@ typedef struct weft_bench_group {
 extern const weft_bench_group_t weft_bench_future;
 extern const weft_bench_group_t weft_bench_mailbox;
 extern const weft_bench_group_t weft_bench_actor;
+extern const weft_bench_group_t weft_bench_link_shm;
 
 // The number of all cases, and the one at `index` below that.
 size_t weft_bench_case_count(void);

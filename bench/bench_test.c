@@ -103,9 +103,9 @@ static const weft_bench_subject_t timed = {
 };
 static const weft_bench_subject_t measured = {.measure = measure_figure};
 static const weft_floor_t floor_of_tests = {create_floor, run_floor,
-                                            destroy_state};
+                                            destroy_state, NULL};
 static const weft_floor_t no_memory_floor = {create_no_floor, run_floor,
-                                             destroy_state};
+                                             destroy_state, NULL};
 
 static weft_bench_case_t timed_case(void) {
   return (weft_bench_case_t){

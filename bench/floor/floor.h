@@ -20,6 +20,8 @@ typedef struct weft_floor {
   void (*run)(void* state, uint64_t count);
   // Frees the state; NULL is fine.
   void (*destroy)(void* state);
+  // Called before each `run`, outside of the time; NULL: nothing to prepare.
+  void (*prepare)(void* state, uint64_t count);
 } weft_floor_t;
 
 // Two atomic exchanges and a call: what it takes at the least to hand one
@@ -42,5 +44,11 @@ extern const weft_floor_t weft_floor_fanin_2;
 
 // Allocate, fill in and free one of those objects.
 extern const weft_floor_t weft_floor_spawn_exit;
+
+// Between two processes: two cache lines, for which both spin; two futex
+// words, on which both sleep; a ring of slots of 64 bytes, published by 64.
+extern const weft_floor_t weft_floor_link_spin;
+extern const weft_floor_t weft_floor_link_block;
+extern const weft_floor_t weft_floor_link_ring;
 
 #endif  // WEFT_BENCH_FLOOR_FLOOR_H_

@@ -196,6 +196,9 @@ static void run_fanin_2(void* state, uint64_t count) {
   run_producers(state, count, 2);
 }
 
-const weft_floor_t weft_floor_pingpong = {create_pingpong, run_pingpong, free};
-const weft_floor_t weft_floor_counting = {create_producers, run_counting, free};
-const weft_floor_t weft_floor_fanin_2 = {create_producers, run_fanin_2, free};
+const weft_floor_t weft_floor_pingpong = {create_pingpong, run_pingpong, free,
+                                          NULL};
+const weft_floor_t weft_floor_counting = {create_producers, run_counting, free,
+                                          NULL};
+const weft_floor_t weft_floor_fanin_2 = {create_producers, run_fanin_2, free,
+                                         NULL};

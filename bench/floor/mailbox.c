@@ -42,6 +42,7 @@ static void run_push_pop_64(void* state, uint64_t count) {
   }
 }
 
-const weft_floor_t weft_floor_push_pop = {create_mailbox, run_push_pop, free};
+const weft_floor_t weft_floor_push_pop = {create_mailbox, run_push_pop, free,
+                                          NULL};
 const weft_floor_t weft_floor_push_pop_64 = {create_mailbox, run_push_pop_64,
-                                             free};
+                                             free, NULL};

@@ -561,9 +561,10 @@ weft_status_t weft_shm_open(weft_shm_t* shm, int socket, uint16_t peer_rank,
     weft_shm_link_recycle(link);
     return status;
   }
+  // Before anybody can call the sink.
+  *out_link = &link->base;
   weft_shm_poll_add(shm, link);
   weft_shm_service_kick(shm);
-  *out_link = &link->base;
   return WEFT_OK;
 }
 

@@ -11,6 +11,11 @@
 #define HOT_LIMIT 8
 #define FULL_SCAN_PERIOD 8
 
+// A thread that spins may do so on the very core that the thread which is at
+// it needs to go on: after so many polls in vain it makes way. Without that it
+// spins until the scheduler takes the core away from it.
+#define REFUSALS_BEFORE_YIELD 16
+
 // --- The word ---------------------------------------------------------------
 
 static bool try_enter(weft_shm_t* shm) {
@@ -123,10 +128,15 @@ static uint32_t scan_and_leave(weft_shm_t* shm, bool all) {
 }
 
 uint32_t weft_shm_poll(weft_progress_t* progress) {
+  static _Thread_local uint32_t refusals;
   weft_shm_t* shm = WEFT_CONTAINER_OF(progress, weft_shm_t, progress);
   if (!try_enter(shm)) {
+    if (++refusals % REFUSALS_BEFORE_YIELD == 0) {
+      weft_sys_yield();
+    }
     return 0;
   }
+  refusals = 0;
   // Relaxed: a count, changed by who holds `poll` only.
   uint32_t polls = atomic_load_explicit(&shm->poll_count, memory_order_relaxed);
   atomic_store_explicit(&shm->poll_count, polls + 1, memory_order_relaxed);

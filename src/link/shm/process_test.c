@@ -42,11 +42,15 @@ typedef struct one_side {
   weft_link_t* link;
 } one_side_t;
 
+static void one_open_noted(one_side_t* one, uint16_t rank, int socket) {
+  weft_side_init(&one->side, rank, 0);
+  weft_kit_assert_ok(weft_shm_open(one->side.shm, socket, (uint16_t)(1 - rank),
+                                   1, &one->notes.sink, &one->link));
+}
+
 static void one_open(one_side_t* one, uint16_t rank, int socket) {
   weft_notes_init(&one->notes);
-  weft_side_init(&one->side, rank, 0);
-  one->link = weft_side_open(&one->side, socket, (uint16_t)(1 - rank),
-                             &one->notes.sink);
+  one_open_noted(one, rank, socket);
 }
 
 static void one_close(one_side_t* one) {
@@ -65,10 +69,18 @@ static void await_end(one_side_t* one) {
 
 // --- Bodies of children -----------------------------------------------------
 
+static void echo_own(weft_notes_t* notes, const void* data, size_t size_bytes) {
+  one_side_t* one = notes->user;
+  weft_notes_t answering = {.user = one->link};
+  echo(&answering, data, size_bytes);
+  assert_null(answering.fault);
+}
+
 static void echo_until_closed(int socket) {
   one_side_t one;
-  one_open(&one, 1, socket);
-  weft_notes_answer(&one.notes, echo, one.link);
+  weft_notes_init(&one.notes);
+  weft_notes_answer(&one.notes, echo_own, &one);
+  one_open_noted(&one, 1, socket);
   await_end(&one);
   one_close(&one);
 }
