@@ -4,7 +4,7 @@
 
 #include "base/assert.h"
 #include "base/memory.h"
-#include "sys/memfd.h"
+#include "sys/unix_socket.h"
 
 // What records are rounded up to: so that a skip always fits.
 #define UNIT sizeof(weft_sim_record_t)
@@ -191,14 +191,9 @@ weft_sim_parcel_t weft_sim_lane_take_descriptor(weft_sim_lane_t* lane) {
   return parcel;
 }
 
-void weft_sim_drop_descriptor(int descriptor) {
-  weft_memfd_t file = {.descriptor = descriptor};
-  weft_memfd_close_descriptor(&file);
-}
-
 void weft_sim_lane_discard(weft_sim_lane_t* lane) {
   while (lane->parcel_count > 0) {
-    weft_sim_drop_descriptor(weft_sim_lane_take_descriptor(lane).descriptor);
+    weft_sys_close(weft_sim_lane_take_descriptor(lane).descriptor);
   }
   lane->head = lane->tail;
   lane->flushed = lane->tail;

@@ -16,7 +16,7 @@
 #include "weft/allocator.h"
 
 // Descriptors on their way, at most.
-#define WEFT_SIM_PARCEL_LIMIT 64
+#define WEFT_SIM_PARCEL_LIMIT 16
 
 typedef struct weft_sim_record {
   int64_t due_ns;
@@ -97,8 +97,6 @@ const void* weft_sim_lane_frame(const weft_sim_lane_t* lane,
 void weft_sim_lane_done(weft_sim_lane_t* lane, uint64_t place);
 // Takes the descriptor that comes next.
 weft_sim_parcel_t weft_sim_lane_take_descriptor(weft_sim_lane_t* lane);
-// Closes one that nobody wants.
-void weft_sim_drop_descriptor(int descriptor);
 // Drops all that is on its way.
 void weft_sim_lane_discard(weft_sim_lane_t* lane);
 

@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "link/sim/lane.h"
 #include "sys/sys.h"
+#include "sys/unix_socket.h"
 #include "weft/executor.h"
 #include "weft/runtime.h"
 
@@ -317,7 +318,7 @@ static weft_status_t link_send_descriptor(weft_link_t* link, uint64_t tag,
   }
   int64_t due_ns = arrival_in(end->node->net, &end->lane);
   if (!weft_sim_lane_put_descriptor(&end->lane, tag, copy, due_ns)) {
-    weft_sim_drop_descriptor(copy);
+    weft_sys_close(copy);
     return weft_status_from_code(WEFT_STATUS_WOULD_BLOCK);
   }
   schedule(end->peer);

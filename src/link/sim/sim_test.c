@@ -9,6 +9,7 @@
 #include "base/assert.h"
 #include "base/container.h"
 #include "kit/kit.h"
+#include "link/link_kit.h"
 #include "weft/executor.h"
 #include "weft/runtime.h"
 
@@ -584,8 +585,54 @@ static void a_net_is_made_whole_or_not_at_all(void** state) {
   weft_kit_sweep(&creation);
 }
 
+// --- What every backend does ------------------------------------------------
+
+typedef struct two {
+  weft_runtime_t* runtimes[2];
+  weft_sim_net_t* net;
+} two_t;
+
+static void* open_two(weft_link_sink_t* const sinks[2],
+                      weft_link_t* out_links[2]) {
+  two_t* two = calloc(1, sizeof(*two));
+  for (int i = 0; i < 2; i++) {
+    const weft_runtime_options_t options = {.simulate = true,
+                                            .simulate_with = two->runtimes[0]};
+    weft_kit_assert_ok(weft_runtime_create(&options, &two->runtimes[i]));
+  }
+  const weft_sim_options_t options = {.delay_max_ns = MS_NS};
+  weft_kit_assert_ok(
+      weft_sim_net_create(two->runtimes[0], &options, &two->net));
+  const weft_sim_end_t a = {two->runtimes[0], sinks[0]};
+  const weft_sim_end_t b = {two->runtimes[1], sinks[1]};
+  weft_kit_assert_ok(
+      weft_sim_link_pair(two->net, &a, &b, &out_links[0], &out_links[1]));
+  return two;
+}
+
+static void pump_two(void* state) {
+  two_t* two = state;
+  weft_runtime_run(two->runtimes[0], 100);
+}
+
+static void close_two(void* state) {
+  two_t* two = state;
+  weft_sim_net_destroy(two->net);
+  weft_runtime_destroy(two->runtimes[1]);
+  weft_runtime_destroy(two->runtimes[0]);
+  free(two);
+}
+
+static weft_link_backend_t backend = {
+    .open = open_two,
+    .pump = pump_two,
+    .close = close_two,
+    .has_descriptors = true,
+};
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      WEFT_LINK_SUITE(&backend),
       cmocka_unit_test(frames_arrive_in_order_after_a_delay),
       cmocka_unit_test(nothing_arrives_before_the_flush),
       cmocka_unit_test(a_full_lane_refuses_and_tells_of_room),
