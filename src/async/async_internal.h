@@ -81,18 +81,21 @@ void weft_progress_leave(weft_async_t* async);
 typedef struct weft_nap {
   // The deadline has not passed.
   bool in_time;
-  // It was a sleep on the bell, too; the place is given up again.
-  bool had_place;
+  // It was a sleep on the bell, too, and the caller still has the place.
+  bool has_place;
   // It was none: something has come.
   bool has_come;
 } weft_nap_t;
 
 // Sleeps while `*word == expected`, and on the bell if the place is free.
+// Follow it by `awake`.
 weft_nap_t weft_progress_sleep(weft_progress_t* progress,
                                weft_sleeper_t sleeper, _Atomic uint32_t* word,
                                uint32_t expected, int64_t deadline_ns);
-// The poll that has to follow if it had the place, or something has come.
-void weft_progress_poll_after(weft_progress_t* progress, weft_nap_t nap);
+// Gives the place up, if the caller has it, and polls if that sleep makes it
+// necessary.
+void weft_progress_awake(weft_progress_t* progress, weft_sleeper_t sleeper,
+                         weft_nap_t nap);
 
 // Sleeps while the parker is asleep, and polls when the bell is rung; false
 // when the deadline passed. It may return for no reason.

@@ -307,7 +307,7 @@ static weft_progress_t* go_to_bell_locked(weft_pool_thread_t* thread) {
 static bool was_rung(weft_pool_thread_t* thread, weft_nap_t nap) {
   // Relaxed: what the thread was given stands under the lock.
   return nap.has_come ||
-         (nap.had_place && nap.in_time &&
+         (nap.has_place && nap.in_time &&
           atomic_load_explicit(&thread->word, memory_order_relaxed) == 0);
 }
 
@@ -326,15 +326,16 @@ static void answer_bell_locked(weft_pool_thread_t* thread) {
       atomic_exchange_explicit(&pool->searching, 1, memory_order_seq_cst) == 0;
 }
 
-// Polls after a sleep, as the worker that the thread was given, if any. The
-// lock is held on entry and on return, but not meanwhile.
-static void poll_locked(weft_pool_thread_t* thread, weft_progress_t* progress,
-                        weft_nap_t nap) {
+// Leaves the bell and polls, as the worker that the thread was given, if any.
+// The lock is held on entry and on return, but not meanwhile.
+static void leave_bell_locked(weft_pool_thread_t* thread,
+                              weft_progress_t* progress, weft_nap_t nap) {
   weft_pool_t* pool = thread->pool;
   weft_thread_self.worker = thread->given;
   weft_mutex_unlock(&pool->lock);
-  weft_progress_poll_after(progress, nap);
+  weft_progress_awake(progress, WEFT_SLEEPER_IDLE, nap);
   weft_mutex_lock(&pool->lock);
+  pool->bell_thread = NULL;
 }
 
 // Sleeps once. Afterwards `given` may be set. False when the deadline passed.
@@ -349,14 +350,11 @@ static bool sleep_once_locked(weft_pool_thread_t* thread, int64_t deadline_ns) {
   weft_nap_t nap = sleep_once(thread, progress, deadline_ns);
   bool is_rung = was_rung(thread, nap);
   weft_mutex_lock(&pool->lock);
-  if (progress != NULL) {
-    pool->bell_thread = NULL;
-  }
   if (is_rung) {
     answer_bell_locked(thread);
   }
-  if (nap.had_place || nap.has_come) {
-    poll_locked(thread, progress, nap);
+  if (progress != NULL) {
+    leave_bell_locked(thread, progress, nap);
   }
   return nap.in_time;
 }

@@ -65,20 +65,24 @@ weft_nap_t weft_progress_sleep(weft_progress_t* progress,
                                uint32_t expected, int64_t deadline_ns) {
   weft_nap_t nap = {.in_time = true};
   weft_bell_t bell = {0};
-  nap.had_place = progress->vtable->arm(progress, sleeper, &bell);
-  nap.has_come = !nap.had_place && bell.word != NULL;
-  if (nap.had_place) {
+  nap.has_place = progress->vtable->arm(progress, sleeper, &bell);
+  nap.has_come = !nap.has_place && bell.word != NULL;
+  if (nap.has_place) {
     nap.in_time = weft_futex_wait_two(word, expected, bell.word, bell.expected,
                                       deadline_ns);
-    progress->vtable->disarm(progress, sleeper);
   } else if (!nap.has_come) {
     nap.in_time = weft_futex_wait(word, expected, deadline_ns);
   }
   return nap;
 }
 
-void weft_progress_poll_after(weft_progress_t* progress, weft_nap_t nap) {
-  if (progress->vtable->poll(progress) == 0 && nap.has_come) {
+void weft_progress_awake(weft_progress_t* progress, weft_sleeper_t sleeper,
+                         weft_nap_t nap) {
+  if (nap.has_place) {
+    progress->vtable->disarm(progress, sleeper);
+  }
+  if ((nap.has_place || nap.has_come) &&
+      progress->vtable->poll(progress) == 0 && nap.has_come) {
     // Another thread is at it: it may need this core.
     weft_sys_yield();
   }
@@ -113,9 +117,7 @@ bool weft_progress_doze(weft_parker_t* parker, int64_t deadline_ns) {
     nap = weft_progress_sleep(progress, WEFT_SLEEPER_WAITING, &parker->word,
                               WEFT_PARKER_ASLEEP, deadline_ns);
     unlist_dozer(async, &dozer);
-  }
-  if (nap.had_place || nap.has_come) {
-    weft_progress_poll_after(progress, nap);
+    weft_progress_awake(progress, WEFT_SLEEPER_WAITING, nap);
   }
   weft_progress_leave(async);
   return nap.in_time;

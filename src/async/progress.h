@@ -57,7 +57,8 @@ typedef struct weft_progress_vtable {
   // and the caller polls.
   bool (*arm)(weft_progress_t* progress, weft_sleeper_t sleeper,
               weft_bell_t* out_bell);
-  // Gives the place up.
+  // Gives the place up. It may poll; a worker that was woken has its task queue
+  // again by now, and runs what that posts.
   void (*disarm)(weft_progress_t* progress, weft_sleeper_t sleeper);
 } weft_progress_vtable_t;
 
