@@ -295,12 +295,23 @@ static void handle_end(weft_job_client_t* client,
   end(client, weft_job_message_status(message));
 }
 
+// Its coming is what matters: see `send_rest`.
+static void handle_wait(weft_job_client_t* client,
+                        const weft_job_message_t* message, int descriptor) {
+  (void)client;
+  (void)message;
+  (void)descriptor;
+}
+
 typedef void (*handler_t)(weft_job_client_t* client,
                           const weft_job_message_t* message, int descriptor);
 
 static const handler_t handlers[WEFT_JOB_TYPE_LIMIT] = {
-    [WEFT_JOB_PEER] = handle_peer, [WEFT_JOB_UNREACHABLE] = handle_unreachable,
-    [WEFT_JOB_DIED] = handle_died, [WEFT_JOB_JOINED] = handle_joined,
+    [WEFT_JOB_PEER] = handle_peer,
+    [WEFT_JOB_UNREACHABLE] = handle_unreachable,
+    [WEFT_JOB_WAIT] = handle_wait,
+    [WEFT_JOB_DIED] = handle_died,
+    [WEFT_JOB_JOINED] = handle_joined,
     [WEFT_JOB_END] = handle_end,
 };
 
@@ -364,7 +375,8 @@ static bool say_locked(weft_job_client_t* client,
          code != WEFT_STATUS_RESOURCE_EXHAUSTED;
 }
 
-static void ask_locked(weft_job_client_t* client, uint16_t rank) {
+// False when it has to be tried again.
+static bool ask_locked(weft_job_client_t* client, uint16_t rank) {
   weft_job_message_t message = weft_job_message(WEFT_JOB_CONNECT);
   message.rank = rank;
   bool is_sent = say_locked(client, &message);
@@ -375,19 +387,21 @@ static void ask_locked(weft_job_client_t* client, uint16_t rank) {
     client->ranks[rank] &= (uint8_t)~UNSENT;
     client->unsent_count--;
   }
+  return is_sent;
 }
 
 // Sends what found no room before. The host answers all that it reads, so
 // there is something to be read when there is room again.
 static void send_rest(weft_job_client_t* client) {
   weft_mutex_lock(&client->lock);
+  bool has_room = true;
   for (uint32_t rank = 0;
-       rank < WEFT_JOB_RANK_LIMIT && client->unsent_count > 0; rank++) {
-    if ((client->ranks[rank] & UNSENT) != 0) {
-      ask_locked(client, (uint16_t)rank);
-    }
+       has_room && client->unsent_count > 0 && rank < WEFT_JOB_RANK_LIMIT;
+       rank++) {
+    has_room = (client->ranks[rank] & UNSENT) == 0 ||
+               ask_locked(client, (uint16_t)rank);
   }
-  if (client->must_send_leave) {
+  if (has_room && client->must_send_leave) {
     client->must_send_leave = !say_locked(client, &client->leave);
   }
   weft_mutex_unlock(&client->lock);
@@ -403,7 +417,7 @@ weft_status_t weft_job_client_connect(weft_job_client_t* client,
   weft_mutex_lock(&client->lock);
   if (client->ranks[rank] == 0 && !client->has_left) {
     client->ranks[rank] = ASKED;
-    ask_locked(client, rank);
+    (void)ask_locked(client, rank);
   }
   weft_mutex_unlock(&client->lock);
   return WEFT_OK;

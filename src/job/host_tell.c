@@ -69,6 +69,14 @@ static bool say_unreachable(weft_job_host_t* host, uint32_t rank,
   return say(host, rank, &message);
 }
 
+// There is no answer yet. It shows that the host has read, so that there is
+// room for more requests; one that finds no room has enough to read.
+static void say_wait(weft_job_host_t* host, uint32_t rank, uint32_t other) {
+  weft_job_message_t message = weft_job_message(WEFT_JOB_WAIT);
+  message.rank = (uint16_t)other;
+  (void)say(host, rank, &message);
+}
+
 // The news about a rank, in their order; false when some have to wait.
 static bool say_news(weft_job_host_t* host, uint32_t rank, uint32_t other) {
   uint8_t* flags = &member_at(host, rank)->flags[other];
@@ -207,6 +215,9 @@ void weft_job_tell_asked(weft_job_host_t* host, uint32_t rank, uint32_t other) {
   } else {
     *flags |= WEFT_JOB_ASKED;
     (void)tell_of(host, rank, other);
+    if ((*flags & WEFT_JOB_ASKED) != 0) {
+      say_wait(host, rank, other);
+    }
   }
 }
 

@@ -7,7 +7,8 @@
 //   member -> host   HELLO, CONNECT rank, LEAVE status
 //   host -> member   WELCOME place | REFUSED status, then
 //                    JOINED rank, DIED rank status, END status,
-//                    PEER rank + socket | UNREACHABLE rank status
+//                    PEER rank + socket | UNREACHABLE rank status, or first
+//                    WAIT rank
 //
 //      0      4       6     8     16    20       24    26           28    32
 //      | magic| version| type| job | size| process| rank| incarnation| code|
@@ -40,6 +41,7 @@ typedef enum weft_job_type {
   WEFT_JOB_REFUSED,
   WEFT_JOB_PEER,
   WEFT_JOB_UNREACHABLE,
+  WEFT_JOB_WAIT,
   WEFT_JOB_DIED,
   WEFT_JOB_JOINED,
   WEFT_JOB_END,
