@@ -58,8 +58,9 @@ typedef struct weft_job_events {
   void (*unreachable)(void* user, uint16_t rank, weft_status_t why);
   // A rank is gone, with all its incarnations up to this one: PEER_DIED with
   // what the launcher saw, as "rank 2 (process 123) was killed by signal 9
-  // (Killed)"; CLOSED when it had left in order. A socket to it may have hung
-  // up earlier. Owns: takes `how` over.
+  // (Killed)"; CLOSED when it had left in order. Also of those that were gone
+  // before this one started. A socket to it may have hung up earlier. Owns:
+  // takes `how` over.
   void (*died)(void* user, uint16_t rank, uint16_t incarnation,
                weft_status_t how);
   // A rank has started, or started before this one did.

@@ -75,7 +75,7 @@ static bool read_line(const char* line, weft_job_found_t* out_found) {
   unsigned flags = 0;
   char path[WEFT_LOCAL_NAME_LIMIT + 1];
   int fields =
-      sscanf(line, "%*[^:]: %*x %*x %x %*x %*x %*u @%107s", &flags, path);
+      sscanf(line, "%*[^:]: %*x %*x %x %*x %*x %*u @%107[^\n]", &flags, path);
   return fields == 2 && (flags & 0x10000u) != 0 &&
          read_address(path, out_found);
 }

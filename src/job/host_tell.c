@@ -255,10 +255,15 @@ void weft_job_tell_started(weft_job_host_t* host, uint32_t rank) {
   weft_job_member_t* member = member_at(host, rank);
   for (uint32_t other = 0; other < host->rank_count; other++) {
     weft_job_member_t* witness = member_at(host, other);
-    if (other != rank && witness->state == WEFT_JOB_ACTIVE) {
+    if (other == rank) {
+      continue;
+    }
+    if (witness->state == WEFT_JOB_ACTIVE) {
       witness->flags[rank] |= WEFT_JOB_TELL_JOINED;
       member->flags[other] |= WEFT_JOB_TELL_JOINED;
       (void)tell_of(host, other, rank);
+    } else if (witness->gone_incarnation != 0) {
+      member->flags[other] |= WEFT_JOB_TELL_DIED;
     }
   }
   weft_job_tell(host, rank);

@@ -264,6 +264,24 @@ static void one_that_leaves_is_told_of_once(void** state) {
   job_kit_close(&kit);
 }
 
+static void one_that_comes_late_hears_who_is_gone(void** state) {
+  (void)state;
+  job_kit_host_t kit;
+  job_kit_open(&kit, 2, NULL);
+  job_kit_member_t a;
+  job_kit_member_t b;
+  job_kit_start(&b, &kit, 1);
+  job_kit_forget(&b);
+  job_kit_ended(&kit, 1, 7, 0);
+  job_kit_start(&a, &kit, 0);
+  job_kit_expect(&a,
+                 "died 1.1 peer died: rank 1 (process 1001) exited with "
+                 "status 7");
+  assert_int_equal(0, job_kit_count(&a, "joined"));
+  job_kit_forget(&a);
+  job_kit_close(&kit);
+}
+
 static void last_words_are_read_before_the_end_is_told(void** state) {
   (void)state;
   job_kit_host_t kit;
@@ -376,6 +394,7 @@ int main(void) {
       cmocka_unit_test(many_are_connected_all_to_all),
       cmocka_unit_test(one_that_is_killed_is_told_of_with_its_signal),
       cmocka_unit_test(one_that_leaves_is_told_of_once),
+      cmocka_unit_test(one_that_comes_late_hears_who_is_gone),
       cmocka_unit_test(last_words_are_read_before_the_end_is_told),
       cmocka_unit_test(one_that_hangs_up_and_runs_on_is_given_up),
       cmocka_unit_test(a_rank_that_starts_anew_has_another_incarnation),
