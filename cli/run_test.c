@@ -342,7 +342,7 @@ static void what_a_rank_leaves_behind_is_not_waited_for(void** state) {
   read_until(run, "[0] left ");
   read_until(run, "[1] left ");
   for (int rank = 0; rank < 2; rank++) {
-    char text[16];
+    char text[32];
     (void)snprintf(text, sizeof(text), "[%d] left ", rank);
     long process = strtol(strstr(run->out_text, text) + strlen(text), NULL, 10);
     assert_true(process > 1);

@@ -143,11 +143,12 @@ static bool pair(weft_job_host_t* host, uint32_t asker, uint32_t other) {
   weft_sys_close(ends[1]);
   if (weft_status_code(status) == WEFT_STATUS_RESOURCE_EXHAUSTED) {
     member_at(host, asker)->flags[other] &= (uint8_t)~WEFT_JOB_ASKED;
-    return say_unreachable(
-        host, asker, other,
+    weft_status_t why =
         weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED,
                          "the launcher cannot connect ranks %u and %u: %s",
-                         asker, other, weft_status_message(status)));
+                         asker, other, weft_status_message(status));
+    weft_status_release(status);
+    return say_unreachable(host, asker, other, why);
   }
   // That one of them is gone shows when its socket is read.
   weft_status_release(status);
