@@ -11,6 +11,7 @@
 //   call.h      sending, calling, and what a reply is
 //   context.h   the message that a thread handles
 //   cold.h      what only few actors have: watchers, waiters for room, names
+//   known.h     classes of actors of other runtimes
 //
 // The life of an entry:
 //
@@ -24,6 +25,7 @@
 #include <stdalign.h>
 
 #include "actor/actor_layer.h"
+#include "actor/known.h"
 #include "actor/mailbox.h"
 #include "actor/message.h"
 #include "async/async.h"
@@ -138,6 +140,7 @@ struct weft_actor_layer {
   weft_executor_t* executor;
   struct weft_registry* classes;
   struct weft_names* names;
+  weft_known_t known;
   // Delivered instead of a reason when there is no memory for the reason.
   weft_value_t lost_reason;
   // Guards links between actors: watchers, links, exit futures. Taken before

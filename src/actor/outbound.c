@@ -10,8 +10,40 @@
 #include "actor/context.h"
 #include "actor/remote.h"
 #include "actor/reply.h"
+#include "actor/roster.h"
 #include "actor/timed.h"
 #include "base/assert.h"
+
+// Names of parties in messages. Units: bytes.
+#define NAME_BYTES 96
+
+// --- Who is meant -----------------------------------------------------------
+
+static void format_callee(weft_runtime_t* runtime, weft_actor_t actor,
+                          uint32_t endpoint, char name[NAME_BYTES]) {
+  (void)weft_known_format(&weft_actor_layer_of(runtime)->known, actor, endpoint,
+                          name, NAME_BYTES);
+}
+
+// Who sends: "model#0 of rank 0".
+static void format_caller(weft_runtime_t* runtime, uint64_t sender,
+                          char name[NAME_BYTES]) {
+  weft_actor_t actor = {
+      .rank = (uint16_t)runtime->rank,
+      .incarnation = (uint16_t)runtime->incarnation,
+      .index = (uint32_t)(sender >> 32),
+      .generation = (uint32_t)sender,
+  };
+  const weft_actor_entry_t* entry =
+      (sender & WEFT_SENDER_THREAD) == 0
+          ? weft_roster_find(weft_actor_layer_of(runtime), actor)
+          : NULL;
+  char self[NAME_BYTES / 2] = "a thread";
+  if (entry != NULL) {
+    (void)weft_entry_format(entry, self, sizeof(self));
+  }
+  (void)snprintf(name, NAME_BYTES, "%s of rank %u", self, runtime->rank);
+}
 
 // --- The future of a call ---------------------------------------------------
 
@@ -26,15 +58,21 @@ typedef struct remote_reply {
   uint64_t cancelled_id;
   weft_timed_t timed;
   uint64_t id;
+  uint64_t sender;
   weft_actor_t actor;
   uint32_t endpoint;
 } remote_reply_t;
 
+_Static_assert(sizeof(remote_reply_t) <= WEFT_SLAB_BLOCK_LIMIT,
+               "a call to another process takes a block of the slab");
+
 static size_t describe(const weft_future_t* future, char* buffer,
                        size_t capacity) {
   const remote_reply_t* reply = (const remote_reply_t*)(const void*)future;
-  return (size_t)snprintf(buffer, capacity, "call to actor #%u of rank %u",
-                          reply->actor.index, reply->actor.rank);
+  char callee[NAME_BYTES];
+  format_callee(future->runtime, reply->actor, reply->endpoint, callee);
+  return (size_t)snprintf(buffer, capacity, "call to %s of rank %u", callee,
+                          reply->actor.rank);
 }
 
 static const weft_future_class_t remote_reply_class = {
@@ -47,6 +85,18 @@ static void reply_came(weft_pending_t* pending, weft_status_t status,
                        weft_value_t value) {
   remote_reply_t* reply = WEFT_CONTAINER_OF(pending, remote_reply_t, pending);
   weft_future_complete_owned(&reply->future, status, value);
+}
+
+static void describe_loss(const weft_pending_t* pending, char* buffer,
+                          size_t capacity) {
+  const remote_reply_t* reply =
+      WEFT_CONST_CONTAINER_OF(pending, remote_reply_t, pending);
+  weft_runtime_t* runtime = reply->future.runtime;
+  char callee[NAME_BYTES];
+  char caller[NAME_BYTES];
+  format_callee(runtime, reply->actor, reply->endpoint, callee);
+  format_caller(runtime, reply->sender, caller);
+  (void)snprintf(buffer, capacity, "%s waited for %s", caller, callee);
 }
 
 static weft_status_t write_cancel(weft_outgoing_t* outgoing,
@@ -80,10 +130,10 @@ static void outcome_came(weft_waiter_t* waiter, weft_future_t* future) {
 static weft_status_t no_answer(const weft_timed_t* timed) {
   const remote_reply_t* reply =
       WEFT_CONST_CONTAINER_OF(timed, remote_reply_t, timed);
+  char callee[NAME_BYTES];
+  format_callee(reply->future.runtime, reply->actor, reply->endpoint, callee);
   return weft_status_make(WEFT_STATUS_DEADLINE_EXCEEDED,
-                          "no answer from endpoint %u of actor #%u of rank %u "
-                          "within %.3f ms",
-                          reply->endpoint, reply->actor.index,
+                          "no answer from %s of rank %u within %.3f ms", callee,
                           reply->actor.rank, (double)timed->timeout_ns / 1e6);
 }
 
@@ -121,8 +171,12 @@ static weft_status_t create_reply(weft_peer_t* peer, weft_actor_t actor,
     return weft_future_no_memory("call");
   }
   remote_reply_t* reply = (remote_reply_t*)(void*)future;
-  reply->pending = (weft_pending_t){.complete = reply_came};
+  reply->pending = (weft_pending_t){
+      .complete = reply_came,
+      .describe_loss = describe_loss,
+  };
   reply->on_outcome = (weft_waiter_t){.callback = outcome_came};
+  reply->sender = weft_sender_self(weft_actor_layer_of(peer->runtime));
   reply->actor = actor;
   reply->endpoint = endpoint;
   weft_status_t status = weft_calls_add(peer, &reply->pending, &reply->id);
@@ -217,8 +271,11 @@ static weft_status_t do_or_wait(outbound_t* outbound,
                                ? weft_status_retain(peer->reason)
                                : step(outbound);
     bool is_full = weft_status_code(status) == WEFT_STATUS_WOULD_BLOCK;
-    // A link that is being made is there soon, or never.
-    bool waits = is_full && (may_wait(outbound) || peer->link == NULL);
+    // A link that is being made is there soon, or never; and how a peer died
+    // is known soon.
+    bool is_dying = weft_peer_is_dying_locked(peer);
+    bool waits =
+        (is_full && (may_wait(outbound) || peer->link == NULL)) || is_dying;
     if (waits) {
       weft_peer_join_locked(peer, &waiter);
     }
@@ -342,6 +399,7 @@ static weft_status_t init(outbound_t* outbound, weft_runtime_t* runtime,
                           const weft_call_options_t* options) {
   weft_actor_layer_t* layer = weft_actor_layer_of(runtime);
   outbound->runtime = runtime;
+  outbound->peer = NULL;
   outbound->actor = actor;
   outbound->options = options;
   // Relaxed: whoever sends while the layer stops may find either.
@@ -356,8 +414,8 @@ static weft_status_t init(outbound_t* outbound, weft_runtime_t* runtime,
   outbound->deadline_ns = weft_work_deadline_ns();
   WEFT_RETURN_IF_ERROR(
       weft_call_cut_deadline(layer, options, &outbound->deadline_ns));
-  WEFT_RETURN_IF_ERROR(
-      weft_peers_find(runtime, actor.rank, actor.incarnation, &outbound->peer));
+  WEFT_RETURN_IF_ERROR(weft_peers_reach(runtime, actor.rank, &outbound->peer));
+  WEFT_RETURN_IF_ERROR(weft_peer_check(outbound->peer, actor.incarnation));
   WEFT_RETURN_IF_ERROR(await_link(outbound));
   outbound->parcel = (weft_parcel_t){
       .head =
@@ -373,25 +431,43 @@ static weft_status_t init(outbound_t* outbound, weft_runtime_t* runtime,
   return WEFT_OK;
 }
 
-weft_status_t weft_remote_submit(weft_runtime_t* runtime, weft_actor_t actor,
-                                 uint32_t endpoint,
-                                 const weft_arguments_t* arguments,
-                                 const weft_call_options_t* options,
-                                 weft_future_t** out_future) {
-  outbound_t outbound;
+// What failed because the peer is dead says who wanted what of it. Owns: takes
+// `status` over.
+static weft_status_t explain(const outbound_t* outbound, uint32_t endpoint,
+                             weft_status_t status) {
+  if (weft_status_code(status) != WEFT_STATUS_PEER_DIED ||
+      outbound->peer == NULL ||
+      weft_peer_state(outbound->peer) != WEFT_PEER_DEAD) {
+    return status;
+  }
+  char callee[NAME_BYTES];
+  char caller[NAME_BYTES];
+  char loss[WEFT_LOSS_BYTES];
+  format_callee(outbound->runtime, outbound->actor, endpoint, callee);
+  format_caller(outbound->runtime,
+                weft_sender_self(weft_actor_layer_of(outbound->runtime)),
+                caller);
+  (void)snprintf(loss, sizeof(loss), "%s cannot reach %s", caller, callee);
+  weft_status_release(status);
+  return weft_peer_death(outbound->peer, loss);
+}
+
+static weft_status_t submit(outbound_t* outbound, uint32_t endpoint,
+                            const weft_arguments_t* arguments,
+                            weft_future_t** out_future) {
+  weft_runtime_t* runtime = outbound->runtime;
   remote_reply_t* reply = NULL;
-  WEFT_RETURN_IF_ERROR(init(&outbound, runtime, actor, endpoint, options));
   if (out_future != NULL) {
-    WEFT_RETURN_IF_ERROR(create_reply(outbound.peer, actor, endpoint,
-                                      outbound.deadline_ns, &reply));
+    WEFT_RETURN_IF_ERROR(create_reply(outbound->peer, outbound->actor, endpoint,
+                                      outbound->deadline_ns, &reply));
     weft_assert(reply != NULL);
-    outbound.parcel.head.id = reply->id;
+    outbound->parcel.head.id = reply->id;
   }
   weft_trace_thread_t* trace = weft_trace_self(runtime);
   if (trace->is_on) {
-    outbound.parcel.flow = weft_trace_send(trace, "remote");
+    outbound->parcel.flow = weft_trace_send(trace, "remote");
   }
-  weft_status_t status = send_parcel(&outbound, arguments);
+  weft_status_t status = send_parcel(outbound, arguments);
   if (status != WEFT_OK) {
     if (reply != NULL) {
       discard(reply);
@@ -402,4 +478,17 @@ weft_status_t weft_remote_submit(weft_runtime_t* runtime, weft_actor_t actor,
     *out_future = &reply->future;
   }
   return WEFT_OK;
+}
+
+weft_status_t weft_remote_submit(weft_runtime_t* runtime, weft_actor_t actor,
+                                 uint32_t endpoint,
+                                 const weft_arguments_t* arguments,
+                                 const weft_call_options_t* options,
+                                 weft_future_t** out_future) {
+  outbound_t outbound;
+  weft_status_t status = init(&outbound, runtime, actor, endpoint, options);
+  if (status == WEFT_OK) {
+    status = submit(&outbound, endpoint, arguments, out_future);
+  }
+  return status == WEFT_OK ? WEFT_OK : explain(&outbound, endpoint, status);
 }

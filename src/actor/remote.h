@@ -67,6 +67,8 @@ enum {
   WEFT_SYSTEM_ENDPOINTS = 9
 };
 
+extern const weft_class_t weft_system_class;
+
 // Makes this runtime's. The first actor of a runtime in a job, so its handle
 // is known to all.
 weft_status_t weft_system_create(weft_runtime_t* runtime);

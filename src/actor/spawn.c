@@ -163,6 +163,10 @@ static weft_status_t spawn_there(weft_runtime_t* runtime,
   if (status == WEFT_OK) {
     status = weft_value_as_actor(handle, out_actor);
   }
+  if (status == WEFT_OK) {
+    weft_known_add(&weft_actor_layer_of(runtime)->known, *out_actor,
+                   actor_class);
+  }
   weft_value_release(name);
   weft_value_release(list);
   weft_value_release(handle);

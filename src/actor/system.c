@@ -229,7 +229,7 @@ static const weft_endpoint_t endpoints[WEFT_SYSTEM_ENDPOINTS] = {
     [WEFT_SYSTEM_REPORT] = {"report", handle_report, NULL, 0},
 };
 
-static const weft_class_t system_class = {
+const weft_class_t weft_system_class = {
     .name = "weft.system",
     .version = 1,
     .endpoints = endpoints,
@@ -243,5 +243,6 @@ weft_status_t weft_system_create(weft_runtime_t* runtime) {
       .own_thread = true,
   };
   weft_actor_t actor;
-  return weft_spawn_here(runtime, &system_class, weft_none(), &options, &actor);
+  return weft_spawn_here(runtime, &weft_system_class, weft_none(), &options,
+                         &actor);
 }

@@ -65,8 +65,9 @@ typedef struct weft_job_events {
                weft_status_t how);
   // A rank has started, or started before this one did.
   void (*joined)(void* user, uint16_t rank, uint16_t incarnation);
-  // The job ends, and so should this member: OK when rank 0 is done,
-  // CANCELLED on Ctrl-C, PEER_DIED when the launcher is gone. Once; nothing
+  // The job ends, and so should this member: OK when rank 0 is done, CANCELLED
+  // when it failed and on Ctrl-C, which somebody else reports, PEER_DIED when
+  // the launcher is gone. Once; nothing
   // comes after it, and the descriptor need not be watched any more. Owns:
   // takes `why` over.
   void (*ended)(void* user, weft_status_t why);

@@ -89,7 +89,8 @@ static weft_pending_t* take_first(weft_peer_t* peer) {
 void weft_calls_strike_off(weft_peer_t* peer) {
   weft_pending_t* pending;
   while ((pending = take_first(peer)) != NULL) {
-    pending->complete(pending, weft_peer_death(peer, "no answer will come"),
-                      weft_none());
+    char loss[WEFT_LOSS_BYTES];
+    pending->describe_loss(pending, loss, sizeof(loss));
+    pending->complete(pending, weft_peer_death(peer, loss), weft_none());
   }
 }

@@ -32,16 +32,12 @@ void weft_heartbeat_receive(weft_peer_t* peer, const weft_frame_t* frame) {
 }
 
 static void give_up(weft_peer_t* peer) {
-  weft_mutex_lock(&peer->lock);
-  if (peer->link != NULL) {
-    weft_link_close(
-        peer->link,
-        weft_status_make(WEFT_STATUS_PEER_DIED,
-                         "rank %u has said nothing for %d s: it is stopped, or "
-                         "its host is overloaded",
-                         peer->rank, LOST_TICKS));
-  }
-  weft_mutex_unlock(&peer->lock);
+  weft_peer_break(
+      peer,
+      weft_status_make(WEFT_STATUS_PEER_DIED,
+                       "rank %u has said nothing for %d s: it is stopped, or "
+                       "its host is overloaded",
+                       peer->rank, LOST_TICKS));
 }
 
 static void look_at(weft_peer_t* peer, void* user) {

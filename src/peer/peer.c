@@ -10,6 +10,9 @@
 #include "sys/slab.h"
 #include "trace/trace.h"
 
+// How long the connector has to say how a peer died.
+#define PATIENCE_NS INT64_C(500000000)
+
 static const weft_link_sink_vtable_t sink_vtable;
 
 static weft_peer_t* peer_of(weft_link_sink_t* sink) {
@@ -52,6 +55,8 @@ static void destroy_peer(weft_peer_t* peer) {
   const weft_allocator_t* allocator = peer->peers->runtime->allocator;
   weft_link_destroy(peer->link);
   weft_status_release(peer->reason);
+  weft_status_release(peer->obituary);
+  weft_status_release(peer->last_word);
   free_nodes(peer, &peer->segments, sizeof(weft_table_node_t));
   free_nodes(peer, &peer->windows, sizeof(weft_window_t));
   weft_table_deinit(&peer->imports);
@@ -145,6 +150,17 @@ static void bury(weft_peer_t* peer, weft_status_t reason) {
   peer->peers->events->died(peer, reason);
 }
 
+// Closes the link, if there is one: this side knows why. The lock is held.
+// Owns: takes `reason` over.
+static void close_link_locked(weft_peer_t* peer, weft_status_t reason) {
+  if (peer->link != NULL) {
+    peer->is_closing = true;
+    weft_link_close(peer->link, reason);
+  } else {
+    weft_status_release(reason);
+  }
+}
+
 void weft_peers_attach(weft_peer_t* peer, weft_link_t* link) {
   weft_mutex_lock(&peer->lock);
   weft_assert(peer->link == NULL);
@@ -155,7 +171,7 @@ void weft_peers_attach(weft_peer_t* peer, weft_link_t* link) {
   } else {
     // It is dead: by the link itself, which is over then, or by what others
     // said of it.
-    weft_link_close(link, WEFT_OK);
+    close_link_locked(peer, WEFT_OK);
   }
   weft_mutex_unlock(&peer->lock);
   if (is_wanted) {
@@ -169,30 +185,33 @@ void weft_peers_lose(weft_runtime_t* runtime, uint16_t rank,
                      weft_status_t reason) {
   weft_peer_t* peer = NULL;
   weft_status_t status = weft_peers_expect(runtime, rank, 0, &peer);
-  bool has_link = false;
-  if (status == WEFT_OK) {
-    weft_mutex_lock(&peer->lock);
-    has_link = peer->link != NULL;
-    weft_mutex_unlock(&peer->lock);
-  }
-  // What was sent over a link is dealt with first; the link knows the end.
-  if (status == WEFT_OK && !has_link) {
-    bury(peer, reason);
-  } else {
+  if (status != WEFT_OK) {
+    weft_status_release(status);
     weft_status_release(reason);
+    return;
   }
-  weft_status_release(status);
+  weft_mutex_lock(&peer->lock);
+  // What was sent over a link is dealt with first; the link knows the end.
+  bool is_early = peer->link != NULL && peer->last_word == WEFT_OK;
+  if (is_early) {
+    weft_status_release(peer->obituary);
+    peer->obituary = reason;
+  }
+  weft_mutex_unlock(&peer->lock);
+  if (!is_early) {
+    bury(peer, reason);
+  }
 }
 
 static void end_peer(weft_peer_t* peer, void* user) {
   weft_status_t reason = *(weft_status_t*)user;
   weft_mutex_lock(&peer->lock);
-  weft_link_t* link = peer->link;
-  if (link != NULL) {
-    weft_link_close(link, weft_status_retain(reason));
+  bool is_linked = peer->link != NULL && peer->last_word == WEFT_OK;
+  if (is_linked) {
+    close_link_locked(peer, weft_status_retain(reason));
   }
   weft_mutex_unlock(&peer->lock);
-  if (link == NULL) {
+  if (!is_linked) {
     bury(peer, weft_status_retain(reason));
   }
 }
@@ -210,11 +229,7 @@ void weft_peers_end(weft_runtime_t* runtime, weft_status_t reason) {
 
 void weft_peer_break(weft_peer_t* peer, weft_status_t reason) {
   weft_mutex_lock(&peer->lock);
-  if (peer->link != NULL) {
-    weft_link_close(peer->link, reason);
-  } else {
-    weft_status_release(reason);
-  }
+  close_link_locked(peer, reason);
   weft_mutex_unlock(&peer->lock);
 }
 
@@ -257,7 +272,7 @@ static weft_status_t begin_to_connect(weft_peers_t* peers, uint16_t rank) {
   return WEFT_OK;
 }
 
-static weft_status_t check_peer(weft_peer_t* peer, uint16_t incarnation) {
+weft_status_t weft_peer_check(weft_peer_t* peer, uint16_t incarnation) {
   if (weft_peer_state(peer) == WEFT_PEER_DEAD) {
     return weft_peer_death(peer, "nothing can be sent");
   }
@@ -290,7 +305,7 @@ weft_status_t weft_peers_find(weft_runtime_t* runtime, uint16_t rank,
   weft_peer_t* peer;
   *out_peer = NULL;
   WEFT_RETURN_IF_ERROR(weft_peers_reach(runtime, rank, &peer));
-  WEFT_RETURN_IF_ERROR(check_peer(peer, incarnation));
+  WEFT_RETURN_IF_ERROR(weft_peer_check(peer, incarnation));
   *out_peer = peer;
   return WEFT_OK;
 }
@@ -457,8 +472,51 @@ static void room_came(weft_link_sink_t* sink) {
   end_all(peer, &written);
 }
 
+// Nobody said how the peer died: what the link knows has to do.
+static void lose_patience(weft_timer_t* timer, void* user) {
+  weft_peer_t* peer = user;
+  (void)timer;
+  weft_mutex_lock(&peer->lock);
+  weft_status_t reason = weft_status_retain(peer->last_word);
+  weft_mutex_unlock(&peer->lock);
+  bury(peer, reason);
+}
+
+// Whether the connector will say more than the link does. The lock is held.
+static bool is_word_due_locked(const weft_peer_t* peer, weft_status_t reason) {
+  // Acquire: pairs with the release of whoever set it.
+  const weft_connector_t* connector =
+      atomic_load_explicit(&peer->peers->connector, memory_order_acquire);
+  return connector != NULL && connector->tells_deaths && !peer->is_closing &&
+         weft_status_code(reason) == WEFT_STATUS_PEER_DIED;
+}
+
 static void link_closed(weft_link_sink_t* sink, weft_status_t reason) {
-  bury(peer_of(sink), reason);
+  weft_peer_t* peer = peer_of(sink);
+  weft_mutex_lock(&peer->lock);
+  bool waits = is_word_due_locked(peer, reason);
+  if (waits && peer->obituary != WEFT_OK) {
+    weft_status_release(reason);
+    reason = weft_status_retain(peer->obituary);
+    waits = false;
+  }
+  if (waits) {
+    peer->last_word = weft_status_retain(reason);
+  }
+  weft_mutex_unlock(&peer->lock);
+  if (waits) {
+    weft_runtime_t* runtime = peer->runtime;
+    int64_t now_ns = weft_runtime_now_ns(runtime);
+    weft_status_t status = weft_timer_start(
+        runtime, &peer->patience, now_ns + PATIENCE_NS, 0, lose_patience, peer);
+    // A runtime that stops has no timers any more.
+    waits = weft_status_ignore(status) == WEFT_STATUS_OK;
+  }
+  if (waits) {
+    weft_status_release(reason);
+  } else {
+    bury(peer, reason);
+  }
 }
 
 static const weft_link_sink_vtable_t sink_vtable = {
@@ -498,6 +556,7 @@ void weft_peers_set_connector(weft_runtime_t* runtime,
 static void stop_peer(weft_peer_t* peer, void* user) {
   (void)user;
   bury(peer, weft_status_make(WEFT_STATUS_CLOSED, "the runtime stops"));
+  (void)weft_timer_stop(&peer->patience);
 }
 
 void weft_peers_stop(weft_runtime_t* runtime) {

@@ -16,6 +16,9 @@
 //   connecting --attach--> up --closed by the link--> dead
 //        '------------------------- died, unreachable --^
 //
+// The link knows first that a process is gone; whoever started it knows how it
+// died. So the end of a peer waits a moment for that: errors say it.
+//
 // A dead peer stays: whoever names it is told why it died. One rank has one
 // life in a job, so a peer is found by its rank.
 //
@@ -78,6 +81,9 @@ struct weft_connector {
   // Begins to connect to a rank; ends in `weft_peers_attach` or
   // `weft_peers_lose`, perhaps before it returns. Called with no lock held.
   void (*connect)(weft_connector_t* connector, uint16_t rank);
+  // It also says how each rank died, by `weft_peers_lose`, a moment before or
+  // after the link hears that it did.
+  bool tells_deaths;
 };
 
 // --- Peers ------------------------------------------------------------------
@@ -104,6 +110,12 @@ struct weft_peer {
   weft_link_t* link;
   // Why it is dead.
   weft_status_t reason;
+  // How it died, as the connector said; before the link has ended.
+  weft_status_t obituary;
+  // What the link said, while the connector's word is waited for.
+  weft_status_t last_word;
+  // This side closes the link.
+  bool is_closing;
   // Of weft_outgoing_t: what goes out when there is room.
   weft_dlist_t outbox;
   // Threads that wait for the link, for room, or for credit.
@@ -125,8 +137,9 @@ struct weft_peer {
   weft_dlist_t pending;
   // Futures of the peer that this runtime waits for; see remote.c.
   weft_table_t imports;
-  // --- Of whoever polls; see remote.c ---
-  // The heartbeat's own.
+  // Rings when the connector's word is not waited for any longer.
+  weft_timer_t patience;
+  // --- The heartbeat's own ---
   uint64_t heard_before;
   uint32_t silent_ticks;
 };
@@ -154,7 +167,8 @@ weft_status_t weft_peers_expect(weft_runtime_t* runtime, uint16_t rank,
 // The link to a peer that was expected is there; it has but one. Frames may
 // have come already. Owns: takes the link over.
 void weft_peers_attach(weft_peer_t* peer, weft_link_t* link);
-// There is, or will be, no link to this rank. Owns: takes `reason` over.
+// There is, or will be, no link to this rank; or it has died, and this is how.
+// Owns: takes `reason` over.
 void weft_peers_lose(weft_runtime_t* runtime, uint16_t rank,
                      weft_status_t reason);
 // The job has ended: all peers are lost. Owns: takes `reason` over.
@@ -165,6 +179,10 @@ void weft_peers_end(weft_runtime_t* runtime, weft_status_t reason);
 // another life of it; PEER_DIED, with the reason.
 weft_status_t weft_peers_find(weft_runtime_t* runtime, uint16_t rank,
                               uint16_t incarnation, weft_peer_t** out_peer);
+
+// Whether messages can be sent to this life of it; 0: whichever it is. Errors:
+// as `weft_peers_find`.
+weft_status_t weft_peer_check(weft_peer_t* peer, uint16_t incarnation);
 
 // The peer of a rank, dead or not; begins to connect if need be. Errors:
 // NOT_FOUND; RESOURCE_EXHAUSTED.
@@ -184,6 +202,12 @@ static inline weft_peer_state_t weft_peer_state(const weft_peer_t* peer) {
   // before is seen.
   return (weft_peer_state_t)atomic_load_explicit(&peer->state,
                                                  memory_order_acquire);
+}
+
+// Its link has ended; it is dead as soon as it is known how it died. The lock
+// is held.
+static inline bool weft_peer_is_dying_locked(const weft_peer_t* peer) {
+  return peer->last_word != WEFT_OK && weft_peer_state(peer) != WEFT_PEER_DEAD;
 }
 
 // A status for what ends because of the peer's end. Takes the lock.
@@ -274,6 +298,9 @@ void weft_peer_flush(weft_peer_t* peer);
 // peer answers to; or not, once somebody has taken it off. Whoever takes it
 // off completes it.
 
+// What `describe_loss` writes at most. Units: bytes.
+#define WEFT_LOSS_BYTES 256
+
 typedef struct weft_pending weft_pending_t;
 struct weft_pending {
   // Among the peer's; guarded by `calls_lock`.
@@ -285,6 +312,10 @@ struct weft_pending {
   // Owns: takes both over; `status` is WEFT_OK for a value.
   void (*complete)(weft_pending_t* pending, weft_status_t status,
                    weft_value_t value);
+  // Writes what will not happen now that the peer is gone, to be followed by
+  // ": rank 2 is gone".
+  void (*describe_loss)(const weft_pending_t* pending, char* buffer,
+                        size_t capacity);
 };
 
 // Lists a call, so that its reply is found by the number. From here on it may

@@ -145,6 +145,7 @@ weft_status_t weft_member_join(weft_runtime_t* runtime,
   member->runtime = runtime;
   member->client = client;
   member->connector.connect = connect_rank;
+  member->connector.tells_deaths = true;
   weft_mutex_init(&member->lock);
   *out_member = member;
   return WEFT_OK;
@@ -186,7 +187,7 @@ weft_status_t weft_member_serve(weft_member_t* member) {
   }
   weft_mutex_unlock(&member->lock);
   if (weft_status_code(status) == WEFT_STATUS_CANCELLED) {
-    // Somebody ended the job on purpose, and knows.
+    // The launcher ended the job, and has said why.
     weft_status_release(status);
     return WEFT_OK;
   }
