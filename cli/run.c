@@ -167,6 +167,12 @@ static void report(weft_run_t* run, const weft_run_rank_t* rank,
   }
 }
 
+// What the other ranks are told. How it failed was reported above: they are to
+// end quietly.
+static weft_status_t ended_by(const char* text) {
+  return weft_status_make(WEFT_STATUS_CANCELLED, "the job ends: %s", text);
+}
+
 static void rank_0_ended(weft_run_t* run, const weft_job_ending_t* ending) {
   bool failed = exit_code_of(ending) != 0;
   bool was_member = weft_job_host_figures(run->host, 0).incarnation > 0;
@@ -174,7 +180,7 @@ static void rank_0_ended(weft_run_t* run, const weft_job_ending_t* ending) {
   if (failed) {
     char text[128];
     weft_job_host_describe(run->host, 0, ending, text, sizeof(text));
-    reason = weft_status_make(WEFT_STATUS_PEER_DIED, "%s", text);
+    reason = ended_by(text);
   }
   if (run->is_stopping || failed || was_member) {
     stop(run, reason, true);
@@ -206,7 +212,7 @@ static void on_exit_of(uv_process_t* process, int64_t exit_status,
   } else if (failed && run->settings->ends_on_failure && !run->is_stopping) {
     char text[128];
     weft_job_host_describe(run->host, rank->rank, &ending, text, sizeof(text));
-    stop(run, weft_status_make(WEFT_STATUS_PEER_DIED, "%s", text), true);
+    stop(run, ended_by(text), true);
   }
   if (run->running_count == 0) {
     finish(run);
