@@ -15,7 +15,8 @@ all: build
 
 help:
 	@echo 'make            build everything in build/: the command is build/weft'
-	@echo 'make demo       run the main example, examples/digits (ARGS=...)'
+	@echo 'make demo       run the main example, examples/digits, on 4 processes'
+	@echo '                (ARGS=...)'
 	@echo 'make test       all of the checks below; ends with the totals'
 	@echo 'make test-plain   the tests and examples alone'
 	@echo 'make test-asan    the same under AddressSanitizer and UBSan'
@@ -37,8 +38,8 @@ build: setup
 	@tools/build.sh plain
 
 demo: setup
-	@tools/build.sh plain examples/digits
-	@build/examples/digits $(ARGS)
+	@tools/build.sh plain weft examples/digits
+	@build/weft run -n 4 build/examples/digits $(ARGS)
 
 test: setup
 	@tools/test.sh

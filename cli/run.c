@@ -303,7 +303,7 @@ static int run_loop(weft_run_t* run) {
 
 static int run_job(const weft_run_settings_t* settings) {
   raise_descriptor_limit(settings->size);
-  weft_run_t run = {.settings = settings};
+  weft_run_t run = {.settings = settings, .started_ns = uv_hrtime()};
   weft_job_host_options_t host_options = {
       .size = settings->size,
       .name = settings->name,

@@ -81,6 +81,8 @@ struct weft_run {
   int stop_signal;
   // Of MASTER_PORT; 0: the environment has one.
   unsigned port;
+  // When the command began, on CLOCK_MONOTONIC.
+  uint64_t started_ns;
 };
 
 // --- run.c ------------------------------------------------------------------

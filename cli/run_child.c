@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,13 +68,14 @@ static void set(environment_t* environment, char* entry) {
 }
 
 static void set_number(environment_t* environment, const char* name,
-                       unsigned number) {
+                       uint64_t number) {
   char* own = environment->own[environment->own_count++];
-  (void)snprintf(own, OWN_BYTES, "%s=%u", name, number);
+  (void)snprintf(own, OWN_BYTES, "%s=%" PRIu64, name, number);
   set(environment, own);
 }
 
-// As torchrun has them. There is one host, so local and global are the same.
+// As torchrun has them, and when the job began. There is one host, so local and
+// global are the same.
 static void set_rank(environment_t* environment, const weft_run_t* run,
                      uint32_t rank) {
   set_number(environment, "RANK", rank);
@@ -88,6 +90,7 @@ static void set_rank(environment_t* environment, const weft_run_t* run,
   if (run->port != 0) {
     set_number(environment, "MASTER_PORT", run->port);
   }
+  set_number(environment, "WEFT_STARTED_NS", run->started_ns);
 }
 
 // A job that this command itself is in is not that of its children.

@@ -236,7 +236,7 @@ static int be_member(const char* what, const char* text) {
 
 static const char say_variables[] =
     "echo $RANK $LOCAL_RANK $WORLD_SIZE $LOCAL_WORLD_SIZE $MASTER_ADDR; "
-    "test $MASTER_PORT -gt 0";
+    "test $MASTER_PORT -gt 0 && test $WEFT_STARTED_NS -gt 0";
 // Rank 1 waits until rank 0 has been reaped, and is still there a while later.
 static const char outlive_rank_0[] =
     "if [ $RANK = 0 ]; then exit 0; fi; "

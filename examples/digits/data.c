@@ -46,13 +46,13 @@ static uint32_t count_lines(gzFile file) {
 }
 
 // Makes a tensor of `count` rows and lends its memory for filling.
-static weft_status_t create_rows(weft_dtype_t dtype, uint32_t count,
-                                 uint32_t width, weft_value_t* out_value,
-                                 void** out_data) {
+static weft_status_t create_rows(weft_runtime_t* runtime, weft_dtype_t dtype,
+                                 uint32_t count, uint32_t width,
+                                 weft_value_t* out_value, void** out_data) {
   int64_t shape[] = {count, width};
   weft_tensor_t* tensor = NULL;
   WEFT_RETURN_IF_ERROR(
-      weft_tensor_create(NULL, NULL, dtype, 2, shape, &tensor));
+      weft_tensor_create_shared(runtime, dtype, 2, shape, &tensor));
   weft_status_t status = weft_tensor_mutable_data(tensor, out_data);
   if (weft_status_is_ok(status)) {
     *out_value = weft_tensor_value(tensor);
@@ -61,14 +61,14 @@ static weft_status_t create_rows(weft_dtype_t dtype, uint32_t count,
   return status;
 }
 
-static weft_status_t read_lines(gzFile file, const char* path,
-                                digits_data_t* data) {
+static weft_status_t read_lines(weft_runtime_t* runtime, gzFile file,
+                                const char* path, digits_data_t* data) {
   void* images = NULL;
   void* labels = NULL;
-  WEFT_RETURN_IF_ERROR(create_rows(WEFT_FLOAT32, data->count, DIGITS_PIXELS,
-                                   &data->images, &images));
+  WEFT_RETURN_IF_ERROR(create_rows(runtime, WEFT_FLOAT32, data->count,
+                                   DIGITS_PIXELS, &data->images, &images));
   WEFT_RETURN_IF_ERROR(
-      create_rows(WEFT_UINT8, data->count, 1, &data->labels, &labels));
+      create_rows(runtime, WEFT_UINT8, data->count, 1, &data->labels, &labels));
   char line[LINE_LIMIT];
   for (uint32_t i = 0; i < data->count; ++i) {
     if (gzgets(file, line, LINE_LIMIT) == NULL ||
@@ -83,7 +83,8 @@ static weft_status_t read_lines(gzFile file, const char* path,
   return WEFT_OK;
 }
 
-weft_status_t digits_data_read(const char* path, digits_data_t* out_data) {
+weft_status_t digits_data_read(weft_runtime_t* runtime, const char* path,
+                               digits_data_t* out_data) {
   memset(out_data, 0, sizeof(*out_data));
   gzFile file = gzopen(path, "rb");
   if (file == NULL) {
@@ -92,7 +93,7 @@ weft_status_t digits_data_read(const char* path, digits_data_t* out_data) {
                             strerror(errno));
   }
   digits_data_t data = {weft_none(), weft_none(), count_lines(file)};
-  weft_status_t status = read_lines(file, path, &data);
+  weft_status_t status = read_lines(runtime, file, path, &data);
   gzclose(file);
   if (weft_status_is_ok(status)) {
     *out_data = data;
@@ -176,13 +177,14 @@ weft_status_t digits_data_open(weft_value_t slice, digits_rows_t* out_rows) {
   return WEFT_OK;
 }
 
-weft_status_t digits_floats_create(uint32_t count, weft_tensor_t** out_tensor,
+weft_status_t digits_floats_create(weft_runtime_t* runtime, uint32_t count,
+                                   weft_tensor_t** out_tensor,
                                    float** out_floats) {
   int64_t shape[] = {count};
   weft_tensor_t* tensor = NULL;
   void* data = NULL;
   WEFT_RETURN_IF_ERROR(
-      weft_tensor_create(NULL, NULL, WEFT_FLOAT32, 1, shape, &tensor));
+      weft_tensor_create_shared(runtime, WEFT_FLOAT32, 1, shape, &tensor));
   weft_status_t status = weft_tensor_mutable_data(tensor, &data);
   if (!weft_status_is_ok(status)) {
     weft_tensor_release(tensor);

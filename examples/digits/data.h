@@ -16,9 +16,11 @@ typedef struct digits_data {
   uint32_t count;
 } digits_data_t;
 
-// Reads all images. Errors: NOT_FOUND with the path; DATA_LOSS with the line
-// that is not 65 integers in range.
-weft_status_t digits_data_read(const char* path, digits_data_t* out_data);
+// Reads all images, into memory that other processes can read. Errors:
+// NOT_FOUND with the path; DATA_LOSS with the line that is not 65 integers in
+// range.
+weft_status_t digits_data_read(weft_runtime_t* runtime, const char* path,
+                               digits_data_t* out_data);
 
 void digits_data_release(digits_data_t* data);
 
@@ -38,7 +40,9 @@ typedef struct digits_rows {
 weft_status_t digits_data_open(weft_value_t slice, digits_rows_t* out_rows);
 
 // Makes a float32 tensor of one dimension and lends its memory for filling.
-weft_status_t digits_floats_create(uint32_t count, weft_tensor_t** out_tensor,
+// Other processes can read it where it lies, so it is never copied.
+weft_status_t digits_floats_create(weft_runtime_t* runtime, uint32_t count,
+                                   weft_tensor_t** out_tensor,
                                    float** out_floats);
 
 // Lends the floats of such a tensor.

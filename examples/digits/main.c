@@ -3,21 +3,27 @@
 // Trains a network on handwritten digits with four actors: a model that holds
 // the parameters and three trainers that compute gradients; see actors.h.
 //
-// Every runtime of the job runs this `main`. Rank 0 holds the model and
-// directs; the trainers live on the other ranks, or here if there are none.
+// Every process of the job runs this `main`. Rank 0 holds the model and
+// directs; the trainers live on the other ranks, or here if there are none:
+//
+//   digits                  one process
+//   weft run -n 4 digits    four; parameters and gradients are lent, not copied
+//
 // With the same seed the result is the same, bit for bit, however many
-// workers there are and in whatever order they run.
+// processes and workers there are and in whatever order they run.
 
 #include <cblas.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "actors.h"
 #include "data.h"
 #include "options.h"
 #include "report.h"
+#include "totals.h"
 
 enum {
   // How often each image is seen in an epoch, changed each time.
@@ -29,6 +35,8 @@ enum {
 typedef struct job {
   weft_runtime_t* runtime;
   const digits_options_t* options;
+  // From the start until every process had answered.
+  int64_t startup_ns;
   weft_actor_t model;
   weft_actor_t trainers[DIGITS_TRAINERS];
   int64_t steps_per_epoch;
@@ -237,18 +245,42 @@ static weft_status_t train(job_t* job) {
       .seed = job->options->seed,
       .epoch_count = job->options->epochs,
       .runtime_count = weft_runtime_size(job->runtime),
+      .startup_seconds = (double)job->startup_ns * 1e-9,
       .seconds = (double)(weft_runtime_now_ns(job->runtime) - start_ns) * 1e-9,
   };
   WEFT_RETURN_IF_ERROR(digest_parameters(job, &report.digest));
-  weft_runtime_counters(job->runtime, &report.counters);
+  WEFT_RETURN_IF_ERROR(totals_ask(job->runtime, &report.totals));
   report_job_end(&report, &model);
   return WEFT_OK;
 }
 
+// When it all began: when `weft run` was started, else this program.
+static int64_t start_ns(void) {
+  const char* launched = getenv("WEFT_STARTED_NS");
+  if (launched != NULL) {
+    return strtoll(launched, NULL, 10);
+  }
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+// Waits for the first answer of every process.
+static weft_status_t greet(job_t* job) {
+  totals_t totals;
+  WEFT_RETURN_IF_ERROR(totals_ask(job->runtime, &totals));
+  job->startup_ns =
+      weft_runtime_now_ns(job->runtime) - job->options->started_ns;
+  return WEFT_OK;
+}
+
 static weft_status_t direct(weft_runtime_t* runtime, void* user) {
-  digits_data_t data;
+  digits_data_t data = {.count = 0};
   job_t job = {.runtime = runtime, .options = user};
-  weft_status_t status = digits_data_read(job.options->data, &data);
+  weft_status_t status = greet(&job);
+  if (weft_status_is_ok(status)) {
+    status = digits_data_read(runtime, job.options->data, &data);
+  }
   if (weft_status_is_ok(status)) {
     status = spawn_all(&job, &data);
   }
@@ -267,6 +299,7 @@ int main(int argc, char** argv) {
   if (parsed != DIGITS_OPTIONS_RUN) {
     return parsed == DIGITS_OPTIONS_HELP ? 0 : 2;
   }
+  options.started_ns = start_ns();
   // More threads would add in another order, and the actors use the cores.
   openblas_set_num_threads(1);
   weft_runtime_options_t runtime_options = {

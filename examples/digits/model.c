@@ -48,7 +48,8 @@ static weft_status_t copy_test_images(model_t* model) {
   return WEFT_OK;
 }
 
-static weft_status_t model_fill(model_t* model, weft_value_t init) {
+static weft_status_t model_fill(weft_runtime_t* runtime, model_t* model,
+                                weft_value_t init) {
   const weft_value_t* parts = NULL;
   size_t count = 0;
   int64_t seed = 0;
@@ -63,8 +64,8 @@ static weft_status_t model_fill(model_t* model, weft_value_t init) {
   WEFT_RETURN_IF_ERROR(digits_data_open(parts[2], &model->test));
   model->slice = weft_value_retain(parts[2]);
   WEFT_RETURN_IF_ERROR(copy_test_images(model));
-  WEFT_RETURN_IF_ERROR(
-      digits_floats_create(DIGITS_PARAMETERS, &model->parameters, &parameters));
+  WEFT_RETURN_IF_ERROR(digits_floats_create(runtime, DIGITS_PARAMETERS,
+                                            &model->parameters, &parameters));
   digits_random_t random = digits_random_of((uint64_t)seed, UINT64_MAX, 0);
   network_init(&random, parameters);
   return WEFT_OK;
@@ -76,7 +77,7 @@ static weft_status_t model_init(weft_context_t* context, weft_value_t init,
   if (model == NULL) {
     return weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED, "no memory");
   }
-  weft_status_t status = model_fill(model, init);
+  weft_status_t status = model_fill(weft_context_runtime(context), model, init);
   if (weft_status_is_ok(status)) {
     *out_state = model;
   } else {
@@ -140,7 +141,8 @@ static weft_status_t model_apply(weft_context_t* context, void* state,
   for (uint32_t t = 0; t < DIGITS_TRAINERS; ++t) {
     WEFT_RETURN_IF_ERROR(add_gradient(model, arguments[t], sum));
   }
-  WEFT_RETURN_IF_ERROR(digits_floats_create(DIGITS_PARAMETERS, &next, &after));
+  WEFT_RETURN_IF_ERROR(digits_floats_create(weft_context_runtime(context),
+                                            DIGITS_PARAMETERS, &next, &after));
   descend(model, sum, weft_tensor_data(model->parameters), after);
   weft_tensor_release(model->parameters);
   model->parameters = next;

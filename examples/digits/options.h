@@ -15,6 +15,8 @@ typedef struct digits_options {
   int64_t workers;
   bool json;
   const char* data;
+  // When the job began, on CLOCK_MONOTONIC; not from the command line.
+  int64_t started_ns;
 } digits_options_t;
 
 typedef enum digits_options_result {

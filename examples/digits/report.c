@@ -110,21 +110,37 @@ static void print_confusion(const report_job_t* job,
 }
 
 static void print_json(const report_job_t* job, const report_model_t* model) {
-  const weft_counters_t* counters = &job->counters;
+  const totals_t* totals = &job->totals;
   printf("{\"schema\":1,\"seed\":%" PRId64 ",\"epochs\":%" PRId64
-         ",\"runtimes\":%u,\"loss\":%.9g,\"accuracy\":%.6f,\"correct\":%" PRId64
-         ",\"count\":%" PRId64 ",\"seconds\":%.6f,\"messages\":%" PRIu64
-         ",\"messages_per_second\":%.0f,\"bytes_passed\":%" PRIu64
-         ",\"bytes_copied\":%" PRIu64 ",\"digest\":\"%016" PRIx64 "\"}\n",
-         job->seed, job->epoch_count, job->runtime_count, model->loss,
-         report_accuracy(model), model->correct, model->count, job->seconds,
-         counters->messages_handled,
-         (double)counters->messages_handled / job->seconds,
-         counters->bytes_passed, counters->bytes_copied, job->digest);
+         ",\"runtimes\":%u,\"startup_seconds\":%.6f,\"loss\":%.9g"
+         ",\"accuracy\":%.6f,\"correct\":%" PRId64 ",\"count\":%" PRId64
+         ",\"seconds\":%.6f,\"messages\":%" PRId64
+         ",\"messages_per_second\":%.0f,\"bytes_passed\":%" PRId64
+         ",\"bytes_lent\":%" PRId64 ",\"bytes_copied\":%" PRId64
+         ",\"digest\":\"%016" PRIx64 "\"}\n",
+         job->seed, job->epoch_count, job->runtime_count, job->startup_seconds,
+         model->loss, report_accuracy(model), model->correct, model->count,
+         job->seconds, totals->messages,
+         (double)totals->messages / job->seconds, totals->bytes_passed,
+         totals->bytes_lent, totals->bytes_copied, job->digest);
+}
+
+static void print_totals(const report_job_t* job) {
+  const totals_t* totals = &job->totals;
+  bool is_alone = job->runtime_count == 1;
+  printf("start-up       %.1f ms to the first answer of %s\n",
+         job->startup_seconds * 1e3,
+         is_alone ? "the process" : "every process");
+  printf("messages       %" PRId64 " in %.2f s, %.0f a second\n",
+         totals->messages, job->seconds,
+         (double)totals->messages / job->seconds);
+  int64_t bytes_moved = is_alone ? totals->bytes_passed : totals->bytes_lent;
+  printf("tensor data    %.1f MB %s, %" PRId64 " bytes copied\n",
+         (double)bytes_moved / 1e6,
+         is_alone ? "passed" : "lent to other processes", totals->bytes_copied);
 }
 
 void report_job_end(const report_job_t* job, const report_model_t* model) {
-  const weft_counters_t* counters = &job->counters;
   if (job->style == REPORT_JSON) {
     print_json(job, model);
     return;
@@ -132,10 +148,6 @@ void report_job_end(const report_job_t* job, const report_model_t* model) {
   print_confusion(job, model);
   printf("\ntest accuracy  %.4f (%" PRId64 " of %" PRId64 " images)\n",
          report_accuracy(model), model->correct, model->count);
-  printf("messages       %" PRIu64 " in %.2f s, %.0f a second\n",
-         counters->messages_handled, job->seconds,
-         (double)counters->messages_handled / job->seconds);
-  printf("tensor data    %.1f MB passed, %" PRIu64 " bytes copied\n",
-         (double)counters->bytes_passed / 1e6, counters->bytes_copied);
+  print_totals(job);
   printf("parameters     digest %016" PRIx64 "\n", job->digest);
 }

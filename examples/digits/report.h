@@ -10,6 +10,7 @@
 #include <weft/weft.h>
 
 #include "network.h"
+#include "totals.h"
 
 typedef enum report_style {
   REPORT_TERMINAL,
@@ -44,10 +45,13 @@ typedef struct report_job {
   int64_t seed;
   int64_t epoch_count;
   uint32_t runtime_count;
+  // From the start of the job to the first answer of its slowest process.
+  double startup_seconds;
+  // Of training.
   double seconds;
   // FNV-1a over the bytes of the parameters.
   uint64_t digest;
-  weft_counters_t counters;
+  totals_t totals;
 } report_job_t;
 
 // Reads the answer of MODEL_REPORT. Errors: INVALID_ARGUMENT, NOT_FOUND.

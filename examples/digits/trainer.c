@@ -103,8 +103,8 @@ static weft_status_t trainer_gradient(weft_context_t* context, void* state,
   WEFT_RETURN_IF_ERROR(
       digits_floats_open(arguments[0], DIGITS_PARAMETERS, &parameters));
   WEFT_RETURN_IF_ERROR(weft_value_as_int64(arguments[1], &step));
-  WEFT_RETURN_IF_ERROR(
-      digits_floats_create(DIGITS_PARAMETERS, &tensor, &gradient));
+  WEFT_RETURN_IF_ERROR(digits_floats_create(
+      weft_context_runtime(context), DIGITS_PARAMETERS, &tensor, &gradient));
   float images[DIGITS_BATCH * DIGITS_PIXELS];
   uint8_t labels[DIGITS_BATCH];
   make_batch(trainer, (uint64_t)step, images, labels);

@@ -140,6 +140,7 @@ static void put_counters(draft_t* draft, weft_runtime_t* runtime) {
   put(draft, "messages_handled",
       weft_int64((int64_t)counters.messages_handled));
   put(draft, "messages_sent", weft_int64((int64_t)counters.messages_sent));
+  put(draft, "bytes_passed", weft_int64((int64_t)counters.bytes_passed));
   put(draft, "bytes_lent", weft_int64((int64_t)counters.bytes_lent));
   put(draft, "bytes_copied", weft_int64((int64_t)counters.bytes_copied));
 }
