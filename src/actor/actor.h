@@ -135,6 +135,8 @@ struct weft_actor_layer {
   weft_roster_t roster;
   // The layer stops: nothing is spawned or sent any more.
   _Atomic bool is_stopping;
+  // Why, if there is more to say. Written once, before the above.
+  _Atomic(weft_status_t) stop_reason;
   int64_t default_timeout_ns;
   // What actors without a thread of their own run on.
   weft_executor_t* executor;
@@ -215,6 +217,10 @@ size_t weft_entry_describe(const weft_activity_t* activity, char* buffer,
 
 // The name of what an entry runs; NULL for nothing. Thread: any.
 const char* weft_entry_running(const weft_actor_entry_t* entry);
+
+// CLOSED for what cannot be because the runtime stops: "nothing can be sent".
+weft_status_t weft_actor_closed(const weft_actor_layer_t* layer,
+                                const char* what);
 
 // NOT_FOUND for a handle that names nobody.
 weft_status_t weft_actor_not_found(weft_actor_t actor);

@@ -41,8 +41,10 @@ weft_status_t weft_actor_layer_create(
 weft_status_t weft_actor_layer_stop(weft_runtime_t* runtime,
                                     int64_t deadline_ns);
 
-// Only begins that, without waiting. Thread: any. Blocks: no.
-void weft_actor_layer_begin_stop(weft_runtime_t* runtime);
+// Only begins that, without waiting. What fails from here on has the first
+// `reason` as its cause; WEFT_OK: there is none. Thread: any. Blocks: no.
+// Owns: takes `reason` over.
+void weft_actor_layer_begin_stop(weft_runtime_t* runtime, weft_status_t reason);
 
 // Makes the actor through which other runtimes of the job ask this one; before
 // any other actor. Errors: RESOURCE_EXHAUSTED.

@@ -157,8 +157,7 @@ static INLINE weft_status_t find(submission_t* submission,
   // Relaxed: whoever sends while the layer stops may find either.
   if (__builtin_expect(
           atomic_load_explicit(&layer->is_stopping, memory_order_relaxed), 0)) {
-    return weft_status_make(WEFT_STATUS_CLOSED,
-                            "the runtime stops: nothing can be sent");
+    return weft_actor_closed(layer, "nothing can be sent");
   }
   submission->entry = weft_roster_find(layer, *actor);
   // The class may be that of the entry's next actor; then the message finds

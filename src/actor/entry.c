@@ -52,6 +52,15 @@ size_t weft_entry_describe(const weft_activity_t* activity, char* buffer,
                             running != NULL ? running : ""));
 }
 
+weft_status_t weft_actor_closed(const weft_actor_layer_t* layer,
+                                const char* what) {
+  // Acquire: pairs with the release in `weft_actor_layer_begin_stop`.
+  weft_status_t reason =
+      atomic_load_explicit(&layer->stop_reason, memory_order_acquire);
+  return weft_status_make_caused(WEFT_STATUS_CLOSED, weft_status_retain(reason),
+                                 "the runtime stops: %s", what);
+}
+
 weft_status_t weft_actor_not_found(weft_actor_t actor) {
   if (weft_actor_is_none(actor)) {
     return weft_status_make(WEFT_STATUS_NOT_FOUND, "the handle names no actor");

@@ -86,6 +86,9 @@ void weft_actor_layer_destroy(weft_runtime_t* runtime) {
   }
   weft_own_thread_join_ended(layer);
   weft_value_release(layer->lost_reason);
+  // Relaxed: no other thread uses the layer any more.
+  weft_status_release(
+      atomic_load_explicit(&layer->stop_reason, memory_order_relaxed));
   weft_names_destroy(layer);
   weft_registry_destroy(layer->classes);
   weft_roster_deinit(layer);
@@ -155,8 +158,17 @@ static weft_status_t report_left(weft_actor_layer_t* layer,
                                  count > NAMED_LIMIT ? "; and more" : "");
 }
 
-void weft_actor_layer_begin_stop(weft_runtime_t* runtime) {
+void weft_actor_layer_begin_stop(weft_runtime_t* runtime,
+                                 weft_status_t reason) {
   weft_actor_layer_t* layer = weft_actor_layer_of(runtime);
+  weft_status_t none = WEFT_OK;
+  // Release: pairs with the acquire in `weft_actor_closed`. Relaxed: what is
+  // there already stays.
+  if (!atomic_compare_exchange_strong_explicit(&layer->stop_reason, &none,
+                                               reason, memory_order_release,
+                                               memory_order_relaxed)) {
+    weft_status_release(reason);
+  }
   weft_roster_stop(layer);
   weft_schedules_stop(layer);
   weft_names_close(layer);
@@ -178,7 +190,7 @@ weft_status_t weft_actor_layer_stop(weft_runtime_t* runtime,
                             "a handler cannot stop its own runtime: it would "
                             "wait for itself");
   }
-  weft_actor_layer_begin_stop(runtime);
+  weft_actor_layer_begin_stop(runtime, WEFT_OK);
   weft_status_t status = weft_roster_await_empty(layer, deadline_ns);
   if (status != WEFT_OK) {
     return report_left(layer, status);

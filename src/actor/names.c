@@ -507,8 +507,7 @@ static weft_status_t look(weft_actor_layer_t* layer, lookup_t* lookup,
   if (*out_is_answered) {
     *out_actor = name->actor;
   } else if (names->is_closed) {
-    status = weft_status_make(WEFT_STATUS_CLOSED,
-                              "the runtime stops: nobody registers a name");
+    status = weft_actor_closed(layer, "nobody registers a name");
   } else {
     if (name == NULL) {
       name = *spare;

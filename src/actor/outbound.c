@@ -404,8 +404,7 @@ static weft_status_t init(outbound_t* outbound, weft_runtime_t* runtime,
   outbound->options = options;
   // Relaxed: whoever sends while the layer stops may find either.
   if (atomic_load_explicit(&layer->is_stopping, memory_order_relaxed)) {
-    return weft_status_make(WEFT_STATUS_CLOSED,
-                            "the runtime stops: nothing can be sent");
+    return weft_actor_closed(layer, "nothing can be sent");
   }
   if (endpoint > UINT16_MAX) {
     return weft_status_make(WEFT_STATUS_INVALID_ARGUMENT,

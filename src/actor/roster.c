@@ -148,8 +148,7 @@ weft_status_t weft_roster_take(weft_actor_layer_t* layer,
     *out_entry = is_stopping ? NULL : take_locked(roster);
     weft_mutex_unlock(&roster->lock);
     if (is_stopping) {
-      return weft_status_make(WEFT_STATUS_CLOSED,
-                              "the runtime stops: nothing can be spawned");
+      return weft_actor_closed(layer, "nothing can be spawned");
     }
     if (*out_entry == NULL) {
       WEFT_RETURN_IF_ERROR(grow(layer, chunk_count));

@@ -134,9 +134,8 @@ static weft_status_t check(const weft_schedule_options_t* when) {
   return WEFT_OK;
 }
 
-static weft_status_t closed(void) {
-  return weft_status_make(WEFT_STATUS_CLOSED,
-                          "the runtime stops: nothing can be sent later");
+static weft_status_t closed(const weft_actor_layer_t* layer) {
+  return weft_actor_closed(layer, "nothing can be sent later");
 }
 
 // The message that is sent, which checks everything a send would.
@@ -148,7 +147,7 @@ static weft_status_t make_pattern(weft_actor_layer_t* layer, weft_actor_t actor,
   *out_pattern = NULL;
   // Relaxed: whoever schedules while the layer stops may find either.
   if (atomic_load_explicit(&layer->is_stopping, memory_order_relaxed)) {
-    return closed();
+    return closed(layer);
   }
   weft_actor_entry_t* entry = weft_roster_find(layer, actor);
   const weft_class_t* actor_class =
@@ -202,7 +201,7 @@ static weft_status_t start(weft_actor_layer_t* layer, weft_schedule_t* schedule,
   if (!list(layer, schedule)) {
     // Its hold on itself.
     release(schedule);
-    return closed();
+    return closed(layer);
   }
   weft_status_t status =
       weft_timer_start(layer->runtime, &schedule->timer,

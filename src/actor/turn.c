@@ -578,8 +578,7 @@ void weft_turn_run(weft_task_t* task) {
   if (__builtin_expect(
           atomic_load_explicit(&layer->is_stopping, memory_order_relaxed), 0) &&
       entry->phase != WEFT_PHASE_EXITING) {
-    weft_exit_begin(&context,
-                    weft_status_make(WEFT_STATUS_CLOSED, "the runtime stops"));
+    weft_exit_begin(&context, weft_actor_closed(layer, "its actors end"));
   }
   if (entry->init != NULL && entry->phase == WEFT_PHASE_RUNNING) {
     weft_message_t* message = entry->init;

@@ -86,7 +86,7 @@ static void ended(void* user, weft_status_t why) {
   weft_mutex_unlock(&member->lock);
   if (why != WEFT_OK) {
     weft_peers_end(runtime, weft_status_retain(why));
-    weft_actor_layer_begin_stop(runtime);
+    weft_actor_layer_begin_stop(runtime, weft_status_retain(why));
   }
   weft_status_release(why);
 }
