@@ -149,7 +149,7 @@ static uint64_t sender_of(const weft_peer_t* peer, uint64_t sender) {
   uint64_t who = (sender & WEFT_SENDER_THREAD) != 0
                      ? WEFT_SENDER_THREAD | (sender & UINT32_MAX)
                      : (sender >> 32 & 0xffffff) << 24 | (sender & 0xffffff);
-  return WEFT_SENDER_REMOTE | (uint64_t)(peer->rank & 0x3ff) << 48 | who;
+  return WEFT_SENDER_REMOTE | (uint64_t)(peer->rank & 0x7ff) << 48 | who;
 }
 
 static void hide(const weft_peer_t* peer, const weft_frame_t* frame,

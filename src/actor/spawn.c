@@ -142,7 +142,7 @@ static weft_status_t spawn_there(weft_runtime_t* runtime,
   weft_value_t name = weft_none();
   weft_value_t list = weft_none();
   weft_value_t handle = weft_none();
-  if (options->place >= WEFT_PEER_LIMIT) {
+  if (options->place >= WEFT_RANK_LIMIT) {
     return weft_status_make(WEFT_STATUS_NOT_FOUND,
                             "there is no rank %u to spawn %s on",
                             options->place, actor_class->name);

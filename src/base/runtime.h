@@ -22,6 +22,10 @@ typedef enum weft_slot {
   WEFT_SLOT_COUNT = 8
 } weft_slot_t;
 
+// Ranks of a job, at most: those that the launcher starts, and some that join.
+#define WEFT_RANK_LIMIT 1088
+#define WEFT_RANK_JOINED_LIMIT 64
+
 struct weft_runtime {
   const weft_allocator_t* allocator;
   // Blocks for futures, messages and other small short-lived things; see

@@ -22,6 +22,7 @@
 
 #include <stddef.h>
 
+#include "base/runtime.h"
 #include "weft/status.h"
 
 #define WEFT_JOB_MAGIC UINT32_C(0x626f6a77)
@@ -29,7 +30,8 @@
 // Ranks that a launcher may start, and those that may ever be at once. Ranks
 // are less than the latter.
 #define WEFT_JOB_SIZE_LIMIT 1024
-#define WEFT_JOB_RANK_LIMIT (WEFT_JOB_SIZE_LIMIT + 64)
+#define WEFT_JOB_RANK_LIMIT (WEFT_JOB_SIZE_LIMIT + WEFT_RANK_JOINED_LIMIT)
+_Static_assert(WEFT_JOB_RANK_LIMIT == WEFT_RANK_LIMIT, "ranks of a job");
 // Units: bytes.
 #define WEFT_JOB_TEXT_BYTES 224
 

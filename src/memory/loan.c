@@ -193,9 +193,9 @@ typedef struct change {
 } change_t;
 
 // A runtime holds a block in one life, and in one before that it has not been
-// struck off yet.
+// struck off yet. Some may have joined the job.
 static uint32_t loan_limit(const weft_arena_t* arena) {
-  return 2 * arena->runtime->size;
+  return 2 * (arena->runtime->size + WEFT_RANK_JOINED_LIMIT);
 }
 
 static weft_status_code_t change_locked(weft_arena_t* arena, change_t* change,
@@ -272,7 +272,7 @@ static weft_status_t not_given(weft_holder_t from,
 }
 
 static bool can_hold(const weft_arena_t* arena, weft_holder_t holder) {
-  return rank_number(holder) < arena->runtime->size &&
+  return rank_number(holder) < WEFT_RANK_LIMIT &&
          rank_number(holder) != arena->runtime->rank;
 }
 
@@ -280,10 +280,10 @@ static weft_status_t cannot_hold(const weft_arena_t* arena,
                                  weft_holder_t holder,
                                  weft_status_code_t code) {
   return weft_status_make(code,
-                          "a block cannot be lent to rank %u: this is rank %u "
-                          "of %u",
+                          "a block cannot be lent to rank %u: this is rank %u, "
+                          "and there are at most %d",
                           rank_number(holder), arena->runtime->rank,
-                          arena->runtime->size);
+                          WEFT_RANK_LIMIT);
 }
 
 weft_status_t weft_arena_lend(weft_arena_t* arena, weft_storage_t* storage,

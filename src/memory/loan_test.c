@@ -188,13 +188,15 @@ static void only_others_hold_blocks(void** state) {
   weft_storage_t* storage = make(&kit, 0, &name);
   weft_storage_t* foreign;
   lend(&kit, storage, 1);
-  kit.runtime.size = 3;
+  uint16_t beyond = WEFT_RANK_LIMIT;
   weft_kit_assert_status(WEFT_STATUS_DATA_LOSS, lend_on(&kit, &name, 1, 0));
-  weft_kit_assert_status(WEFT_STATUS_DATA_LOSS, lend_on(&kit, &name, 1, 3));
-  weft_kit_assert_status(WEFT_STATUS_DATA_LOSS, give_back(&kit, &name, 3, 1));
+  weft_kit_assert_status(WEFT_STATUS_DATA_LOSS,
+                         lend_on(&kit, &name, 1, beyond));
+  weft_kit_assert_status(WEFT_STATUS_DATA_LOSS,
+                         give_back(&kit, &name, beyond, 1));
   weft_kit_assert_status(
       WEFT_STATUS_INVALID_ARGUMENT,
-      weft_arena_lend(kit.arena, storage, weft_memory_kit_rank(3)));
+      weft_arena_lend(kit.arena, storage, weft_memory_kit_rank(beyond)));
   weft_kit_assert_ok(weft_storage_create(NULL, NULL, 10, &foreign));
   weft_kit_assert_status(
       WEFT_STATUS_INVALID_ARGUMENT,
@@ -218,10 +220,10 @@ static void a_peer_cannot_make_up_holders_without_limit(void** state) {
   while (status == WEFT_OK) {
     status = weft_arena_lend_on(kit.arena, &name, weft_memory_kit_rank(1),
                                 weft_holder_make(2, (uint16_t)++made_up));
-    assert_true(made_up <= 8);
+    assert_true(made_up <= 2 * (4 + WEFT_RANK_JOINED_LIMIT));
   }
   weft_kit_assert_status(WEFT_STATUS_DATA_LOSS, status);
-  expect_loans(&kit, 1, 8);
+  expect_loans(&kit, 1, 2 * (4 + WEFT_RANK_JOINED_LIMIT));
   weft_storage_release(storage);
   weft_memory_kit_deinit(&kit);
 }

@@ -71,11 +71,11 @@ weft_status_t weft_peers_expect(weft_runtime_t* runtime, uint16_t rank,
                                 uint16_t incarnation, weft_peer_t** out_peer) {
   weft_peers_t* peers = weft_peers_of(runtime);
   *out_peer = NULL;
-  if (rank >= WEFT_PEER_LIMIT || rank == runtime->rank) {
+  if (rank >= WEFT_RANK_LIMIT || rank == runtime->rank) {
     return weft_status_make(WEFT_STATUS_NOT_FOUND,
                             "rank %u is no other rank of a job: there are at "
                             "most %d",
-                            rank, WEFT_PEER_LIMIT);
+                            rank, WEFT_RANK_LIMIT);
   }
   weft_mutex_lock(&peers->lock);
   weft_peer_t* peer = weft_peers_at(peers, rank);
@@ -99,7 +99,7 @@ weft_status_t weft_peers_expect(weft_runtime_t* runtime, uint16_t rank,
 void weft_peers_visit(weft_peers_t* peers,
                       void (*visit)(weft_peer_t* peer, void* user),
                       void* user) {
-  for (uint16_t rank = 0; rank < WEFT_PEER_LIMIT; rank++) {
+  for (uint16_t rank = 0; rank < WEFT_RANK_LIMIT; rank++) {
     weft_peer_t* peer = weft_peers_at(peers, rank);
     if (peer != NULL) {
       visit(peer, user);

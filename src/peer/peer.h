@@ -42,9 +42,6 @@ typedef struct weft_peer weft_peer_t;
 typedef struct weft_peers weft_peers_t;
 typedef struct weft_outgoing weft_outgoing_t;
 
-// Ranks of a job, at most.
-#define WEFT_PEER_LIMIT 1024
-
 // --- What others are told ---------------------------------------------------
 
 // What a future is to the peer that makes its value.

@@ -12,7 +12,7 @@ struct weft_peers {
   const weft_peer_events_t* events;
   // NULL until it is set: nobody can be reached.
   _Atomic(weft_connector_t*) connector;
-  _Atomic(weft_peer_t*) by_rank[WEFT_PEER_LIMIT];
+  _Atomic(weft_peer_t*) by_rank[WEFT_RANK_LIMIT];
   // Guards making peers, and the reason below; leaf.
   weft_mutex_t lock;
   // Why the job has ended; WEFT_OK while it goes on.
@@ -46,7 +46,7 @@ void weft_peers_visit(weft_peers_t* peers,
 static inline weft_peer_t* weft_peers_at(const weft_peers_t* peers,
                                          uint16_t rank) {
   // Acquire: pairs with the release of whoever made it.
-  return rank < WEFT_PEER_LIMIT
+  return rank < WEFT_RANK_LIMIT
              ? atomic_load_explicit(&peers->by_rank[rank], memory_order_acquire)
              : NULL;
 }

@@ -58,7 +58,7 @@ static const weft_future_class_t import_class = {
 // Owner and number in one: numbers have 26 bits of place and 32 of use.
 static uint64_t key_of(uint16_t owner_rank, uint64_t id) {
   return id ^ (uint64_t)(owner_rank & 0x3f) << 26 ^
-         (uint64_t)(owner_rank >> 6 & 0xf) << 60;
+         (uint64_t)(owner_rank >> 6 & 0x1f) << 59;
 }
 
 static import_t* import_of(weft_table_node_t* node) {
