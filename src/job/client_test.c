@@ -136,14 +136,15 @@ static void the_number_of_another_socket_is_not_taken_for_it(void** state) {
 static void by_name(void* user) {
   (void)user;
   job_kit_host_t kit;
-  job_kit_open(&kit, 1, "by.name");
+  job_kit_open(&kit, 1, job_kit_name("by.name"));
   assert_int_equal(0, setenv(WEFT_JOB_VARIABLE_JOIN, "no.such", 1));
   weft_job_client_t* client = NULL;
   weft_kit_assert_status(
       WEFT_STATUS_NOT_FOUND,
       weft_job_client_create(NULL, job_kit_deadline_ns(), &client));
   // A place that was not taken can be.
-  assert_int_equal(0, setenv(WEFT_JOB_VARIABLE_JOIN, "by.name", 1));
+  assert_int_equal(0,
+                   setenv(WEFT_JOB_VARIABLE_JOIN, job_kit_name("by.name"), 1));
   client = create();
   assert_non_null(client);
   assert_int_equal(1, weft_job_client_place(client)->rank);
@@ -176,7 +177,7 @@ static void silence_ends_with_the_deadline(void** state) {
 static void those_that_join_get_the_next_free_rank(void** state) {
   (void)state;
   job_kit_host_t kit;
-  job_kit_open(&kit, 2, "open");
+  job_kit_open(&kit, 2, job_kit_name("open"));
   job_kit_member_t a;
   job_kit_member_t b;
   job_kit_member_t c;
@@ -184,7 +185,7 @@ static void those_that_join_get_the_next_free_rank(void** state) {
   (void)snprintf(id, sizeof(id), "%016llx",
                  (unsigned long long)weft_job_host_id(kit.host));
   job_kit_start(&a, &kit, 0);
-  job_kit_join(&b, "open");
+  job_kit_join(&b, job_kit_name("open"));
   job_kit_join(&c, id);
   assert_int_equal(2, weft_job_client_place(b.client)->rank);
   assert_int_equal(3, weft_job_client_place(c.client)->rank);
@@ -205,17 +206,17 @@ static void a_place_that_was_left_is_taken_by_another_incarnation(
     void** state) {
   (void)state;
   job_kit_host_t kit;
-  job_kit_open(&kit, 1, "open");
+  job_kit_open(&kit, 1, job_kit_name("open"));
   job_kit_member_t a;
   job_kit_member_t b;
   job_kit_start(&a, &kit, 0);
-  job_kit_join(&b, "open");
+  job_kit_join(&b, job_kit_name("open"));
   weft_job_client_leave(b.client, WEFT_OK);
   job_kit_forget(&b);
   job_kit_expect(&a, "died 1.1 closed");
   weft_kit_assert_ok(weft_job_client_connect(a.client, 1));
   job_kit_expect(&a, "unreachable 1.0 closed");
-  job_kit_join(&b, "open");
+  job_kit_join(&b, job_kit_name("open"));
   assert_int_equal(1, weft_job_client_place(b.client)->rank);
   assert_int_equal(2, weft_job_client_place(b.client)->incarnation);
   job_kit_expect(&a, "joined 1.2");
@@ -230,17 +231,18 @@ static void a_place_that_was_left_is_taken_by_another_incarnation(
 static void a_job_has_room_for_some_that_join(void** state) {
   (void)state;
   job_kit_host_t kit;
-  job_kit_open(&kit, 1, "full");
+  job_kit_open(&kit, 1, job_kit_name("full"));
   enum { JOINERS = WEFT_JOB_RANK_LIMIT - WEFT_JOB_SIZE_LIMIT };
   weft_job_client_t* clients[JOINERS];
   for (int i = 0; i < JOINERS; i++) {
-    weft_kit_assert_ok(
-        weft_job_client_join(NULL, "full", job_kit_deadline_ns(), &clients[i]));
+    weft_kit_assert_ok(weft_job_client_join(
+        NULL, job_kit_name("full"), job_kit_deadline_ns(), &clients[i]));
   }
   weft_job_client_t* one_more = NULL;
   weft_kit_assert_status_says(
       WEFT_STATUS_RESOURCE_EXHAUSTED, "no more can",
-      weft_job_client_join(NULL, "full", job_kit_deadline_ns(), &one_more));
+      weft_job_client_join(NULL, job_kit_name("full"), job_kit_deadline_ns(),
+                           &one_more));
   for (int i = 0; i < JOINERS; i++) {
     weft_job_client_destroy(clients[i]);
   }
@@ -250,16 +252,16 @@ static void a_job_has_room_for_some_that_join(void** state) {
 static void nobody_joins_a_job_that_ends(void** state) {
   (void)state;
   job_kit_host_t kit;
-  job_kit_open(&kit, 1, "over");
+  job_kit_open(&kit, 1, job_kit_name("over"));
   job_kit_stop(&kit, WEFT_OK);
   weft_job_client_t* client = NULL;
-  weft_kit_assert_status(
-      WEFT_STATUS_CLOSED,
-      weft_job_client_join(NULL, "over", job_kit_deadline_ns(), &client));
+  weft_kit_assert_status(WEFT_STATUS_CLOSED,
+                         weft_job_client_join(NULL, job_kit_name("over"),
+                                              job_kit_deadline_ns(), &client));
   job_kit_close(&kit);
-  weft_kit_assert_status(
-      WEFT_STATUS_NOT_FOUND,
-      weft_job_client_join(NULL, "over", job_kit_deadline_ns(), &client));
+  weft_kit_assert_status(WEFT_STATUS_NOT_FOUND,
+                         weft_job_client_join(NULL, job_kit_name("over"),
+                                              job_kit_deadline_ns(), &client));
 }
 
 static void nothing_is_asked_after_leaving(void** state) {
@@ -326,8 +328,9 @@ static void memory_may_be_missing_anywhere(void** state) {
   weft_kit_sweep(
       &(weft_kit_creation_t){.create = create_host, .destroy = destroy_host});
   job_kit_host_t kit;
-  job_kit_open(&kit, 1, "sweep");
-  char name[] = "sweep";
+  job_kit_open(&kit, 1, job_kit_name("sweep"));
+  char name[WEFT_JOB_NAME_BYTES];
+  (void)snprintf(name, sizeof(name), "%s", job_kit_name("sweep"));
   weft_kit_sweep(&(weft_kit_creation_t){
       .create = create_client, .destroy = destroy_client, .user = name});
   job_kit_close(&kit);

@@ -336,14 +336,17 @@ static void a_host_of_another_user_is_refused(void** state) {
   int done[2];
   assert_int_equal(0, pipe(ready));
   assert_int_equal(0, pipe(done));
+  char name[WEFT_JOB_NAME_BYTES];
+  (void)snprintf(name, sizeof(name), "%s", job_kit_name("bait"));
+  char address[WEFT_LOCAL_NAME_LIMIT + 1];
+  weft_job_address(170, name, address, sizeof(address));
   pid_t impostor = fork();
   assert_true(impostor >= 0);
   if (impostor == 0) {
     char byte;
     int listener = -1;
     bool ok = setuid(NOBODY) == 0 &&
-              weft_local_listen("weft-0-00000000000000aa-bait", &listener) ==
-                  WEFT_OK &&
+              weft_local_listen(address, &listener) == WEFT_OK &&
               write(ready[1], "", 1) == 1 && read(done[0], &byte, 1) == 1;
     _exit(ok ? 0 : 1);
   }
@@ -352,7 +355,7 @@ static void a_host_of_another_user_is_refused(void** state) {
   weft_job_client_t* client = NULL;
   weft_kit_assert_status_says(
       WEFT_STATUS_PERMISSION_DENIED, "65534",
-      weft_job_client_join(NULL, "bait", job_kit_deadline_ns(), &client));
+      weft_job_client_join(NULL, name, job_kit_deadline_ns(), &client));
   assert_int_equal(1, write(done[1], "", 1));
   int status = 0;
   assert_int_equal(impostor, waitpid(impostor, &status, 0));

@@ -53,6 +53,13 @@ static inline void* job_kit_serve(void* argument) {
   return NULL;
 }
 
+// A name that no other process gives to a job. Tests may run at the same time.
+static inline const char* job_kit_name(const char* word) {
+  static char name[WEFT_JOB_NAME_BYTES];
+  (void)snprintf(name, sizeof(name), "%s-%d", word, getpid());
+  return name;
+}
+
 static inline void job_kit_open(job_kit_host_t* kit, uint32_t size,
                                 const char* name) {
   weft_job_host_options_t options = {.size = size, .name = name};
