@@ -99,6 +99,17 @@ weft_status_t weft_park_for_work(weft_parker_t* parker, int64_t deadline_ns);
 // gone as soon as its thread has seen this; nothing is touched after that.
 void weft_unpark(weft_parker_t* parker);
 
+// --- Timers in the background -----------------------------------------------
+
+// As `weft_timer_start`, once, for work that nobody waits for: a simulation
+// runs it while it goes on for another reason, and is over without it.
+weft_status_t weft_timer_start_background(weft_runtime_t* runtime,
+                                          weft_timer_t* timer,
+                                          int64_t deadline_ns,
+                                          weft_timer_fn_t callback, void* user);
+// Somebody waits for it after all; nothing if it has run. It was started once.
+void weft_timer_bring_forward(weft_timer_t* timer);
+
 // --- The layer --------------------------------------------------------------
 
 // The graph lock guards `waiting_for` of activities and `blocked_on` of

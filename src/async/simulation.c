@@ -43,6 +43,7 @@ struct weft_simulation_member {
   uint64_t occupied;
   // Its tasks that have parked.
   uint32_t parked_count;
+  bool is_frozen;
 };
 
 struct weft_simulation {
@@ -146,13 +147,24 @@ static weft_timers_t* timers_of(const weft_simulation_member_t* member) {
 }
 
 static uint32_t count_lanes(const weft_simulation_member_t* member) {
-  return (uint32_t)__builtin_popcountll(member->occupied);
+  return member->is_frozen ? 0
+                           : (uint32_t)__builtin_popcountll(member->occupied);
+}
+
+static int64_t next_ns(const weft_simulation_member_t* member) {
+  return member->is_frozen ? WEFT_TIME_INFINITE
+                           : weft_timers_next_ns(timers_of(member));
 }
 
 // 1 when its first timer is due, else 0.
 static uint32_t count_due(const weft_simulation_member_t* member) {
-  int64_t now_ns = member->simulation->now_ns;
-  return weft_timers_next_ns(timers_of(member)) <= now_ns ? 1 : 0;
+  return next_ns(member) <= member->simulation->now_ns ? 1 : 0;
+}
+
+// 1 when it has a timer that somebody waits for, else 0.
+static uint32_t count_wanted(const weft_simulation_member_t* member) {
+  return !member->is_frozen && weft_timers_are_wanted(timers_of(member)) ? 1
+                                                                         : 0;
 }
 
 static uint32_t sum(const weft_simulation_t* simulation,
@@ -183,17 +195,18 @@ static weft_simulation_member_t* locate(
 // Moves the clock to the next timer; false when there is none, or none that
 // is due by the time that the thread outside allows.
 static bool advance(weft_simulation_t* simulation) {
-  int64_t next_ns = WEFT_TIME_INFINITE;
+  int64_t first_ns = WEFT_TIME_INFINITE;
   for (weft_simulation_member_t* member = simulation->members; member != NULL;
        member = member->next) {
-    int64_t own_ns = weft_timers_next_ns(timers_of(member));
-    next_ns = own_ns < next_ns ? own_ns : next_ns;
+    int64_t own_ns = next_ns(member);
+    first_ns = own_ns < first_ns ? own_ns : first_ns;
   }
-  if (next_ns == WEFT_TIME_INFINITE || next_ns > simulation->until_ns) {
+  if (first_ns == WEFT_TIME_INFINITE || first_ns > simulation->until_ns ||
+      sum(simulation, count_wanted) == 0) {
     return false;
   }
-  if (next_ns > simulation->now_ns) {
-    simulation->now_ns = next_ns;
+  if (first_ns > simulation->now_ns) {
+    simulation->now_ns = first_ns;
   }
   return true;
 }
@@ -439,6 +452,10 @@ static weft_status_t run(weft_simulation_t* simulation, int64_t until_ns,
   give_turn(&driver->turn);
   await_turn(simulation, &simulation->outside_turn);
   return WEFT_OK;
+}
+
+void weft_simulation_freeze(weft_simulation_member_t* member, bool is_frozen) {
+  member->is_frozen = is_frozen;
 }
 
 uint64_t weft_simulation_run(weft_simulation_t* simulation,

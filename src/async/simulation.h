@@ -59,6 +59,11 @@ weft_status_t weft_simulation_park(weft_simulation_t* simulation,
 void weft_simulation_unpark(weft_simulation_t* simulation,
                             weft_parker_t* parker);
 
+// A member that is frozen takes no step, as a process that was stopped or
+// killed: its tasks and timers stay where they are, and do not keep the
+// simulation running, until it is thawed. Thread: the one that has the turn.
+void weft_simulation_freeze(weft_simulation_member_t* member, bool is_frozen);
+
 // Takes steps until nothing is left to do or the limit is reached; returns
 // their number. From inside: 0.
 uint64_t weft_simulation_run(weft_simulation_t* simulation,

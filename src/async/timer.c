@@ -16,7 +16,9 @@ enum {
   // Taken out of the heap by a closed simulation, without being called.
   DROPPED = 3,
   // In the heap of those that `close` calls back.
-  ARMED_BOUND = 4
+  ARMED_BOUND = 4,
+  // In the heap; nobody waits for it.
+  ARMED_BACKGROUND = 5
 };
 
 static weft_timer_t* timer_of(weft_heap_node_t* node) {
@@ -69,7 +71,17 @@ static void arm_locked(weft_timers_t* timers, weft_timer_t* timer,
                        uint32_t state) {
   timer->state = state;
   timer->sequence = timers->sequence++;
+  timers->count += state != ARMED_BOUND ? 1 : 0;
+  timers->background_count += state == ARMED_BACKGROUND ? 1 : 0;
   weft_heap_insert(heap_of(timers, timer), &timer->node);
+}
+
+static void disarm_locked(weft_timers_t* timers, weft_timer_t* timer,
+                          uint32_t state) {
+  weft_heap_remove(heap_of(timers, timer), &timer->node);
+  timers->count -= timer->state != ARMED_BOUND ? 1 : 0;
+  timers->background_count -= timer->state == ARMED_BACKGROUND ? 1 : 0;
+  timer->state = state;
 }
 
 // Calls a timer back that is due. The lock is held, but not during the call;
@@ -79,8 +91,7 @@ static void call_locked(weft_timers_t* timers, weft_timer_t* timer,
   weft_timer_fn_t callback = timer->callback;
   void* user = timer->user;
   int64_t due_ns = timer->deadline_ns;
-  weft_heap_remove(heap_of(timers, timer), &timer->node);
-  timer->state = IDLE;
+  disarm_locked(timers, timer, IDLE);
   if (timer->period_ns > 0) {
     timer->deadline_ns =
         next_deadline(timer->deadline_ns, timer->period_ns, now_ns);
@@ -214,6 +225,26 @@ weft_status_t weft_timers_start_bound(weft_timers_t* timers,
   return start(timers, timer, ARMED_BOUND, &order);
 }
 
+weft_status_t weft_timer_start_background(weft_runtime_t* runtime,
+                                          weft_timer_t* timer,
+                                          int64_t deadline_ns,
+                                          weft_timer_fn_t callback,
+                                          void* user) {
+  const order_t order = {deadline_ns, 0, callback, user};
+  return start(&weft_async_of(runtime)->timers, timer, ARMED_BACKGROUND,
+               &order);
+}
+
+void weft_timer_bring_forward(weft_timer_t* timer) {
+  weft_timers_t* timers = &weft_async_of(timer->runtime)->timers;
+  weft_mutex_lock(&timers->lock);
+  if (timer->state == ARMED_BACKGROUND) {
+    timer->state = ARMED;
+    timers->background_count--;
+  }
+  weft_mutex_unlock(&timers->lock);
+}
+
 void weft_timers_start_internal(weft_timers_t* timers, weft_timer_t* timer,
                                 int64_t deadline_ns, weft_timer_fn_t callback,
                                 void* user) {
@@ -249,7 +280,7 @@ bool weft_timer_stop(weft_timer_t* timer) {
   weft_mutex_lock(&timers->lock);
   bool was_to_come = timer->state != IDLE;
   if (is_armed(timer)) {
-    weft_heap_remove(heap_of(timers, timer), &timer->node);
+    disarm_locked(timers, timer, IDLE);
   }
   timer->state = IDLE;
   await_call_locked(timers, timer);
@@ -263,9 +294,8 @@ bool weft_timer_stop(weft_timer_t* timer) {
 static weft_timer_t* first_live_locked(weft_timers_t* timers) {
   weft_timer_t* first;
   while ((first = first_locked(timers)) != NULL && timers->is_closed &&
-         first->state == ARMED) {
-    weft_heap_remove(&timers->heap, &first->node);
-    first->state = DROPPED;
+         (first->state == ARMED || first->state == ARMED_BACKGROUND)) {
+    disarm_locked(timers, first, DROPPED);
   }
   return first;
 }
@@ -276,6 +306,16 @@ int64_t weft_timers_next_ns(weft_timers_t* timers) {
   int64_t deadline_ns = first != NULL ? first->deadline_ns : WEFT_TIME_INFINITE;
   weft_mutex_unlock(&timers->lock);
   return deadline_ns;
+}
+
+bool weft_timers_are_wanted(weft_timers_t* timers) {
+  weft_mutex_lock(&timers->lock);
+  // Drops what a closed simulation does not call any more.
+  (void)first_live_locked(timers);
+  bool are_wanted = timers->count > timers->background_count ||
+                    weft_heap_first(&timers->bound) != NULL;
+  weft_mutex_unlock(&timers->lock);
+  return are_wanted;
 }
 
 bool weft_timers_run_one(weft_timers_t* timers, int64_t now_ns) {

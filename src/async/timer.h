@@ -21,6 +21,9 @@ typedef struct weft_timers {
   weft_heap_t heap;
   // Those of `weft_timers_start_bound`.
   weft_heap_t bound;
+  // Timers in `heap`, and those of them in the background.
+  uint32_t count;
+  uint32_t background_count;
   // Given to each timer as it is started, so that those of one deadline run
   // in that order.
   uint32_t sequence;
@@ -71,6 +74,8 @@ void weft_timers_start_internal(weft_timers_t* timers, weft_timer_t* timer,
 // The deadline of the first timer that may run; WEFT_TIME_INFINITE when there
 // is none that ever will.
 int64_t weft_timers_next_ns(weft_timers_t* timers);
+// False when all that are left are in the background.
+bool weft_timers_are_wanted(weft_timers_t* timers);
 // Calls back the first timer whose deadline is not after `now_ns`; false when
 // there is none.
 bool weft_timers_run_one(weft_timers_t* timers, int64_t now_ns);
