@@ -4,6 +4,9 @@
 // while somebody waits for an answer of a peer that says nothing it is asked
 // whether it is there. What answers is whoever polls there, or its service
 // thread, never a handler: a peer that computes for long is not taken for dead.
+//
+// Once all peers that are waited for have been heard, since the last call was
+// made, nobody need wait for the next look: it is in the background.
 
 #include "peer/peers.h"
 #include "trace/trace.h"
@@ -41,7 +44,8 @@ static void give_up(weft_peer_t* peer) {
 }
 
 static void look_at(weft_peer_t* peer, void* user) {
-  weft_peers_t* peers = user;
+  bool* is_quiet = user;
+  weft_peers_t* peers = peer->peers;
   weft_mutex_lock(&peers->calls_lock);
   bool is_waited_for = !weft_dlist_is_empty(&peer->pending);
   weft_mutex_unlock(&peers->calls_lock);
@@ -54,6 +58,7 @@ static void look_at(weft_peer_t* peer, void* user) {
     return;
   }
   peer->silent_ticks = is_silent ? peer->silent_ticks + 1 : 0;
+  *is_quiet &= !is_silent;
   if (peer->silent_ticks == SUSPECT_TICKS) {
     weft_log_warning("peer", "rank %u has said nothing for %d s", peer->rank,
                      SUSPECT_TICKS);
@@ -67,28 +72,41 @@ static void look_at(weft_peer_t* peer, void* user) {
 
 static void beat(weft_timer_t* timer, void* user);
 
-static void arm_locked(weft_peers_t* peers) {
-  int64_t now_ns = weft_runtime_now_ns(peers->runtime);
-  weft_status_t status = weft_timer_start(peers->runtime, &peers->heartbeat,
-                                          now_ns + TICK_NS, 0, beat, peers);
+static void arm_locked(weft_peers_t* peers, bool is_quiet) {
+  weft_runtime_t* runtime = peers->runtime;
+  int64_t next_ns = weft_deadline_after(runtime, TICK_NS);
+  weft_status_t status =
+      is_quiet ? weft_timer_start_background(runtime, &peers->heartbeat,
+                                             next_ns, beat, peers)
+               : weft_timer_start(runtime, &peers->heartbeat, next_ns, 0, beat,
+                                  peers);
   peers->is_beating = status == WEFT_OK;
+  peers->is_quiet = is_quiet;
   // A runtime that stops has no use for it any more.
   weft_status_release(status);
 }
 
 static void beat(weft_timer_t* timer, void* user) {
   weft_peers_t* peers = user;
+  bool is_quiet = true;
   (void)timer;
-  weft_peers_visit(peers, look_at, peers);
+  weft_peers_visit(peers, look_at, &is_quiet);
   weft_mutex_lock(&peers->calls_lock);
   peers->is_beating = false;
-  weft_heartbeat_start_locked(peers);
+  if (!peers->is_stopping && peers->calls.used > 0) {
+    arm_locked(peers, is_quiet && !peers->has_new_call);
+    peers->has_new_call = false;
+  }
   weft_mutex_unlock(&peers->calls_lock);
 }
 
 void weft_heartbeat_start_locked(weft_peers_t* peers) {
-  if (!peers->is_beating && !peers->is_stopping && peers->calls.used > 0) {
-    arm_locked(peers);
+  peers->has_new_call = true;
+  if (!peers->is_beating && !peers->is_stopping) {
+    arm_locked(peers, false);
+  } else if (peers->is_quiet) {
+    peers->is_quiet = false;
+    weft_timer_bring_forward(&peers->heartbeat);
   }
 }
 

@@ -26,6 +26,10 @@ struct weft_peers {
   // The heartbeat: runs while somebody waits for a peer.
   weft_timer_t heartbeat;
   bool is_beating;
+  // The next beat is in the background.
+  bool is_quiet;
+  // A call was made since the last beat.
+  bool has_new_call;
   // No timer is started any more.
   bool is_stopping;
 };
@@ -78,8 +82,8 @@ void weft_remote_strike_off(weft_peer_t* peer);
 
 // --- heartbeat.c ------------------------------------------------------------
 
-// Somebody waits for a peer: looks from time to time whether it still lives.
-// `calls_lock` is held.
+// Somebody waits for a peer, for an answer more: looks from time to time
+// whether it still lives. `calls_lock` is held.
 void weft_heartbeat_start_locked(weft_peers_t* peers);
 void weft_heartbeat_receive(weft_peer_t* peer, const weft_frame_t* frame);
 void weft_heartbeat_stop(weft_peers_t* peers);
