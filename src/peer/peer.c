@@ -182,9 +182,9 @@ void weft_peers_attach(weft_peer_t* peer, weft_link_t* link) {
 }
 
 void weft_peers_lose(weft_runtime_t* runtime, uint16_t rank,
-                     weft_status_t reason) {
+                     uint16_t incarnation, weft_status_t reason) {
   weft_peer_t* peer = NULL;
-  weft_status_t status = weft_peers_expect(runtime, rank, 0, &peer);
+  weft_status_t status = weft_peers_expect(runtime, rank, incarnation, &peer);
   if (status != WEFT_OK) {
     weft_status_release(status);
     weft_status_release(reason);
@@ -199,7 +199,12 @@ void weft_peers_lose(weft_runtime_t* runtime, uint16_t rank,
   }
   weft_mutex_unlock(&peer->lock);
   if (!is_early) {
+    bool was_dead = weft_peer_state(peer) == WEFT_PEER_DEAD;
     bury(peer, reason);
+    if (was_dead) {
+      // Which life it was may be known only now.
+      weft_loans_strike_off(peer);
+    }
   }
 }
 

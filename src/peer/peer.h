@@ -165,9 +165,11 @@ weft_status_t weft_peers_expect(weft_runtime_t* runtime, uint16_t rank,
 // have come already. Owns: takes the link over.
 void weft_peers_attach(weft_peer_t* peer, weft_link_t* link);
 // There is, or will be, no link to this rank; or it has died, and this is how.
+// `incarnation` 0: not known. A rank that was never connected may hold loans
+// all the same, from others.
 // Owns: takes `reason` over.
 void weft_peers_lose(weft_runtime_t* runtime, uint16_t rank,
-                     weft_status_t reason);
+                     uint16_t incarnation, weft_status_t reason);
 // The job has ended: all peers are lost. Owns: takes `reason` over.
 void weft_peers_end(weft_runtime_t* runtime, weft_status_t reason);
 

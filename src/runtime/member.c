@@ -52,20 +52,19 @@ static void connected(void* user, uint16_t rank, uint16_t incarnation,
   if (status == WEFT_OK) {
     weft_peers_attach(peer, link);
   } else {
-    weft_peers_lose(member->runtime, rank, status);
+    weft_peers_lose(member->runtime, rank, incarnation, status);
   }
 }
 
 static void unreachable(void* user, uint16_t rank, weft_status_t why) {
   const weft_member_t* member = user;
-  weft_peers_lose(member->runtime, rank, why);
+  weft_peers_lose(member->runtime, rank, 0, why);
 }
 
 static void died(void* user, uint16_t rank, uint16_t incarnation,
                  weft_status_t how) {
   const weft_member_t* member = user;
-  (void)incarnation;
-  weft_peers_lose(member->runtime, rank, how);
+  weft_peers_lose(member->runtime, rank, incarnation, how);
 }
 
 static void joined(void* user, uint16_t rank, uint16_t incarnation) {
@@ -116,7 +115,7 @@ static void connect_rank(weft_connector_t* connector, uint16_t rank) {
       WEFT_CONTAINER_OF(connector, weft_member_t, connector);
   weft_status_t status = weft_job_client_connect(member->client, rank);
   if (status != WEFT_OK) {
-    weft_peers_lose(member->runtime, rank, status);
+    weft_peers_lose(member->runtime, rank, 0, status);
   }
 }
 
