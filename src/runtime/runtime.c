@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "weft/runtime.h"
+#include "runtime/runtime_internal.h"
 
 #include <string.h>
 
@@ -58,17 +58,25 @@ static weft_status_t create_base(weft_runtime_t* runtime,
 // Takes a place in a job, if there is one; before the layers, which want to
 // know it.
 static weft_status_t join_job(weft_runtime_t* runtime,
-                              const weft_runtime_options_t* options) {
+                              const weft_runtime_options_t* options,
+                              const weft_runtime_place_t* place) {
   state_t* state = runtime->slots[WEFT_SLOT_RUNTIME];
+  if (place != NULL) {
+    runtime->rank = place->rank;
+    runtime->size = place->size;
+    runtime->incarnation = place->incarnation;
+    return WEFT_OK;
+  }
   return options->simulate || options->simulate_with != NULL
              ? WEFT_OK
              : weft_member_join(runtime, &state->member);
 }
 
 static weft_status_t create_layers(weft_runtime_t* runtime,
-                                   const weft_runtime_options_t* options) {
+                                   const weft_runtime_options_t* options,
+                                   const weft_runtime_place_t* place) {
   WEFT_RETURN_IF_ERROR(create_base(runtime, options));
-  WEFT_RETURN_IF_ERROR(join_job(runtime, options));
+  WEFT_RETURN_IF_ERROR(join_job(runtime, options, place));
   WEFT_RETURN_IF_ERROR(
       weft_trace_create(runtime, options->on_warning, options->warning_user));
   const weft_async_options_t async_options = {
@@ -90,10 +98,11 @@ static weft_status_t create_layers(weft_runtime_t* runtime,
 }
 
 // The runtime is complete: other members of the job may see it.
-static weft_status_t enter_job(weft_runtime_t* runtime) {
+static weft_status_t enter_job(weft_runtime_t* runtime,
+                               const weft_runtime_place_t* place) {
   const state_t* state = runtime->slots[WEFT_SLOT_RUNTIME];
   if (state->member == NULL) {
-    return WEFT_OK;
+    return place != NULL ? weft_actor_layer_open(runtime) : WEFT_OK;
   }
   WEFT_RETURN_IF_ERROR(weft_actor_layer_open(runtime));
   return weft_member_start(state->member);
@@ -150,6 +159,12 @@ static void log_start(weft_runtime_t* runtime, size_t class_count) {
 
 weft_status_t weft_runtime_create(const weft_runtime_options_t* options,
                                   weft_runtime_t** out_runtime) {
+  return weft_runtime_create_at(options, NULL, out_runtime);
+}
+
+weft_status_t weft_runtime_create_at(const weft_runtime_options_t* options,
+                                     const weft_runtime_place_t* place,
+                                     weft_runtime_t** out_runtime) {
   static const weft_runtime_options_t defaults = {0};
   *out_runtime = NULL;
   if (options == NULL) {
@@ -164,9 +179,9 @@ weft_status_t weft_runtime_create(const weft_runtime_options_t* options,
                             "no memory for the runtime");
   }
   runtime->allocator = allocator;
-  weft_status_t status = create_layers(runtime, options);
+  weft_status_t status = create_layers(runtime, options, place);
   if (status == WEFT_OK) {
-    status = enter_job(runtime);
+    status = enter_job(runtime, place);
   }
   if (status == WEFT_OK) {
     *out_runtime = runtime;
