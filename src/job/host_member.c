@@ -202,10 +202,6 @@ static void handle_hello(weft_job_host_t* host, uint32_t rank,
 
 static void handle_connect(weft_job_host_t* host, uint32_t rank,
                            const weft_job_message_t* message) {
-  if (message->rank >= host->rank_limit) {
-    member_gone(host, rank, "asked for a rank that cannot be");
-    return;
-  }
   weft_job_tell_asked(host, rank, message->rank);
 }
 

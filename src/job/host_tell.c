@@ -156,6 +156,13 @@ static bool pair(weft_job_host_t* host, uint32_t asker, uint32_t other) {
   return true;
 }
 
+static weft_status_t no_such_rank(const weft_job_host_t* host, uint32_t rank) {
+  return weft_status_make(WEFT_STATUS_NOT_FOUND,
+                          "the job has no rank %u: it has %u ranks, and those "
+                          "that joined",
+                          rank, host->size);
+}
+
 // Answers a request if it can be answered now; false when it has to wait for
 // room.
 static bool answer(weft_job_host_t* host, uint32_t rank, uint32_t other) {
@@ -169,10 +176,7 @@ static bool answer(weft_job_host_t* host, uint32_t rank, uint32_t other) {
       (wanted->state == WEFT_JOB_FREE && wanted->how != WEFT_OK)) {
     why = weft_status_retain(wanted->how);
   } else if (wanted->state == WEFT_JOB_FREE && other >= host->size) {
-    why = weft_status_make(WEFT_STATUS_NOT_FOUND,
-                           "the job has no rank %u: it has %u ranks, and those "
-                           "that joined",
-                           other, host->size);
+    why = no_such_rank(host, other);
   } else {
     // It is to come.
     return true;
@@ -199,6 +203,11 @@ static bool tell_of(weft_job_host_t* host, uint32_t rank, uint32_t other) {
 }
 
 void weft_job_tell_asked(weft_job_host_t* host, uint32_t rank, uint32_t other) {
+  if (other >= host->rank_limit) {
+    // There is room: a member's messages are read only when there is.
+    (void)say_unreachable(host, rank, other, no_such_rank(host, other));
+    return;
+  }
   uint8_t* flags = &member_at(host, rank)->flags[other];
   if (rank == other) {
     (void)say_unreachable(host, rank, other,

@@ -302,6 +302,20 @@ static void last_words_are_read_before_the_end_is_told(void** state) {
   job_kit_close(&kit);
 }
 
+static void ranks_that_cannot_be_are_answered(void** state) {
+  (void)state;
+  job_kit_host_t kit;
+  job_kit_open(&kit, 2, NULL);
+  job_kit_member_t a;
+  job_kit_start(&a, &kit, 0);
+  job_kit_hear_all(&a, 2);
+  job_kit_hear_all(&a, 500);
+  job_kit_hear_all(&a, WEFT_JOB_RANK_LIMIT - 1);
+  assert_int_equal(WEFT_JOB_ACTIVE, job_kit_figures(&kit, 0).state);
+  job_kit_forget(&a);
+  job_kit_close(&kit);
+}
+
 static void one_that_hangs_up_and_runs_on_is_given_up(void** state) {
   (void)state;
   job_kit_host_t kit;
@@ -396,6 +410,7 @@ int main(void) {
       cmocka_unit_test(one_that_leaves_is_told_of_once),
       cmocka_unit_test(one_that_comes_late_hears_who_is_gone),
       cmocka_unit_test(last_words_are_read_before_the_end_is_told),
+      cmocka_unit_test(ranks_that_cannot_be_are_answered),
       cmocka_unit_test(one_that_hangs_up_and_runs_on_is_given_up),
       cmocka_unit_test(a_rank_that_starts_anew_has_another_incarnation),
       cmocka_unit_test(all_are_told_that_the_job_ends),
