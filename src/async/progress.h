@@ -45,8 +45,9 @@ typedef struct weft_bell {
 } weft_bell_t;
 
 typedef struct weft_progress_vtable {
-  // Deals with what has come: futures are completed, tasks posted. Returns how
-  // many frames there were; 0 at once when another thread is at it. Blocks: no.
+  // Deals with what has come: futures are completed, tasks posted; and flushes
+  // what that has written to others. Returns how many frames there were; 0 at
+  // once when another thread is at it. Blocks: no.
   uint32_t (*poll)(weft_progress_t* progress);
   // Makes visible to others what this thread has written to them.
   void (*flush)(weft_progress_t* progress);

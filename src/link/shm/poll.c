@@ -108,6 +108,9 @@ static uint32_t scan(weft_shm_t* shm, bool all) {
 
 static uint32_t scan_and_leave(weft_shm_t* shm, bool all) {
   uint32_t count = scan(shm, all);
+  // What callbacks have written: this thread may have nothing to do now, and
+  // sleep.
+  weft_shm_flush_own(shm);
   for (;;) {
     // Relaxed: as in `try_enter`; nobody's number.
     atomic_store_explicit(&shm->poller, 0, memory_order_relaxed);
@@ -124,6 +127,7 @@ static uint32_t scan_and_leave(weft_shm_t* shm, bool all) {
     atomic_store_explicit(&shm->poller, weft_sys_thread_id(),
                           memory_order_relaxed);
     count += scan(shm, true);
+    weft_shm_flush_own(shm);
   }
 }
 
