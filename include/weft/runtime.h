@@ -51,6 +51,10 @@ typedef struct weft_runtime_options {
 
 // Makes a runtime and starts its workers. `options` may be NULL.
 // Environment: WEFT_LOG, WEFT_TRACE; see trace.h.
+//   WEFT_PEER_TIMEOUT=SECONDS  how long another process of the job may say
+//     nothing, while this one waits for it, before it is given up: it is
+//     stopped, or its host overloaded. 10 by default; 0: for ever. A handler
+//     that runs for long is no silence.
 // Errors: INVALID_ARGUMENT for a class table that is not sound (two classes
 // of one name, a missing handler, too many parameters), and when
 // `simulate_with` is no simulation; RESOURCE_EXHAUSTED.

@@ -8,13 +8,32 @@
 // Once all peers that are waited for have been heard, since the last call was
 // made, nobody need wait for the next look: it is in the background.
 
+#include <stdlib.h>
+
 #include "peer/peers.h"
 #include "trace/trace.h"
 
-#define TICK_NS 1000000000
-// Ticks of silence before the peer is suspected, and before it is given up.
-#define SUSPECT_TICKS 3
+// How long a peer may be silent, unless the environment says else. Units: s.
+#define TIMEOUT_S 10
+// In that time it is looked at so often; and so many looks in vain are enough
+// to suspect it.
 #define LOST_TICKS 10
+#define SUSPECT_TICKS 3
+
+void weft_heartbeat_init(weft_peers_t* peers) {
+  const char* text = weft_sys_environment("WEFT_PEER_TIMEOUT");
+  char* end = NULL;
+  double timeout_s = text != NULL ? strtod(text, &end) : TIMEOUT_S;
+  if (text != NULL &&
+      (end == text || *end != '\0' || !(timeout_s >= 0 && timeout_s <= 1e6))) {
+    weft_log_warning("peer",
+                     "WEFT_PEER_TIMEOUT is '%s', and should be seconds: it is "
+                     "taken for %d",
+                     text, TIMEOUT_S);
+    timeout_s = TIMEOUT_S;
+  }
+  peers->tick_ns = (int64_t)(timeout_s * 1e9 / LOST_TICKS);
+}
 
 static void write_simple(weft_peer_t* peer, weft_frame_type_t type) {
   weft_frame_t frame = {.type = (uint8_t)type, .timeout_ns = INT64_MAX};
@@ -34,13 +53,17 @@ void weft_heartbeat_receive(weft_peer_t* peer, const weft_frame_t* frame) {
   }
 }
 
+static double silence_s(const weft_peer_t* peer, int ticks) {
+  return (double)peer->peers->tick_ns * ticks / 1e9;
+}
+
 static void give_up(weft_peer_t* peer) {
   weft_peer_break(
       peer,
       weft_status_make(WEFT_STATUS_PEER_DIED,
-                       "rank %u has said nothing for %d s: it is stopped, or "
-                       "its host is overloaded",
-                       peer->rank, LOST_TICKS));
+                       "rank %u has said nothing for %.1f s: it is stopped, "
+                       "or its host is overloaded",
+                       peer->rank, silence_s(peer, LOST_TICKS)));
 }
 
 static void look_at(weft_peer_t* peer, void* user) {
@@ -60,8 +83,8 @@ static void look_at(weft_peer_t* peer, void* user) {
   peer->silent_ticks = is_silent ? peer->silent_ticks + 1 : 0;
   *is_quiet &= !is_silent;
   if (peer->silent_ticks == SUSPECT_TICKS) {
-    weft_log_warning("peer", "rank %u has said nothing for %d s", peer->rank,
-                     SUSPECT_TICKS);
+    weft_log_warning("peer", "rank %u has said nothing for %.1f s", peer->rank,
+                     silence_s(peer, SUSPECT_TICKS));
   }
   if (peer->silent_ticks >= LOST_TICKS) {
     give_up(peer);
@@ -74,7 +97,7 @@ static void beat(weft_timer_t* timer, void* user);
 
 static void arm_locked(weft_peers_t* peers, bool is_quiet) {
   weft_runtime_t* runtime = peers->runtime;
-  int64_t next_ns = weft_deadline_after(runtime, TICK_NS);
+  int64_t next_ns = weft_deadline_after(runtime, peers->tick_ns);
   weft_status_t status =
       is_quiet ? weft_timer_start_background(runtime, &peers->heartbeat,
                                              next_ns, beat, peers)
@@ -102,7 +125,7 @@ static void beat(weft_timer_t* timer, void* user) {
 
 void weft_heartbeat_start_locked(weft_peers_t* peers) {
   peers->has_new_call = true;
-  if (!peers->is_beating && !peers->is_stopping) {
+  if (!peers->is_beating && !peers->is_stopping && peers->tick_ns > 0) {
     arm_locked(peers, false);
   } else if (peers->is_quiet) {
     peers->is_quiet = false;

@@ -547,6 +547,7 @@ weft_status_t weft_peers_create(weft_runtime_t* runtime,
   weft_mutex_init(&peers->calls_lock);
   weft_ids_init(&peers->calls, runtime->allocator);
   weft_ids_init(&peers->exports, runtime->allocator);
+  weft_heartbeat_init(peers);
   runtime->slots[WEFT_SLOT_PEER] = peers;
   return WEFT_OK;
 }

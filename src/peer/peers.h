@@ -30,6 +30,8 @@ struct weft_peers {
   bool is_quiet;
   // A call was made since the last beat.
   bool has_new_call;
+  // Between two looks at peers that are waited for; 0: none are taken.
+  int64_t tick_ns;
   // No timer is started any more.
   bool is_stopping;
 };
@@ -82,6 +84,8 @@ void weft_remote_strike_off(weft_peer_t* peer);
 
 // --- heartbeat.c ------------------------------------------------------------
 
+// Environment: WEFT_PEER_TIMEOUT; see runtime.h.
+void weft_heartbeat_init(weft_peers_t* peers);
 // Somebody waits for a peer, for an answer more: looks from time to time
 // whether it still lives. `calls_lock` is held.
 void weft_heartbeat_start_locked(weft_peers_t* peers);
