@@ -47,14 +47,19 @@ struct weft_job_client {
 // --- The place of the environment -------------------------------------------
 
 // The place is for the first runtime of a process, and not for those that are
-// made in a child that it forks.
-static _Atomic bool is_taken;
+// made later, or in a child that it forks. Kept is which place it was, by the
+// number of the control socket's file: a process that starts jobs may take
+// part in one after the other.
+static _Atomic uint64_t taken_place;
+// A job that was joined by its name.
+#define PLACE_JOINED UINT64_MAX
 
 // The control socket that the launcher named; false when there is none, or the
 // number means another file: a process further down has inherited the variable
 // and not the socket.
-static bool find_inherited(int* out_socket) {
+static bool find_inherited(int* out_socket, uint64_t* out_inode) {
   *out_socket = -1;
+  *out_inode = 0;
   const char* text = weft_sys_environment(WEFT_JOB_VARIABLE_DESCRIPTOR);
   if (text == NULL || text[0] < '0' || text[0] > '9') {
     return false;
@@ -70,17 +75,19 @@ static bool find_inherited(int* out_socket) {
     return false;
   }
   *out_socket = (int)descriptor;
+  *out_inode = inode;
   return true;
 }
 
-static bool take(void) {
+static bool take(uint64_t place) {
   // Relaxed: who is first is all that matters.
-  return !atomic_exchange_explicit(&is_taken, true, memory_order_relaxed);
+  return atomic_exchange_explicit(&taken_place, place, memory_order_relaxed) !=
+         place;
 }
 
 static void put_back(void) {
   // Relaxed: as above.
-  atomic_store_explicit(&is_taken, false, memory_order_relaxed);
+  atomic_store_explicit(&taken_place, 0, memory_order_relaxed);
 }
 
 // --- Hello ------------------------------------------------------------------
@@ -224,10 +231,12 @@ weft_status_t weft_job_client_create(const weft_allocator_t* allocator,
                                      weft_job_client_t** out_client) {
   *out_client = NULL;
   int socket = -1;
-  bool is_inherited = find_inherited(&socket);
+  uint64_t inode = 0;
+  bool is_inherited = find_inherited(&socket, &inode);
   const char* job = weft_sys_environment(WEFT_JOB_VARIABLE_JOIN);
   bool is_named = job != NULL && job[0] != '\0';
-  if ((!is_inherited && !is_named) || !take()) {
+  if ((!is_inherited && !is_named) ||
+      !take(is_inherited ? inode : PLACE_JOINED)) {
     return WEFT_OK;
   }
   weft_status_t status =

@@ -14,6 +14,33 @@ static void assert_connected(int a, int b) {
 
 // --- Places -----------------------------------------------------------------
 
+// Takes the place that the environment gives, if any.
+static weft_job_client_t* take_place(const weft_job_child_t* child) {
+  weft_job_client_t* client = NULL;
+  assert_int_equal(0, setenv(WEFT_JOB_VARIABLE_DESCRIPTOR,
+                             strchr(child->variable, '=') + 1, 1));
+  weft_kit_assert_ok(
+      weft_job_client_create(NULL, job_kit_deadline_ns(), &client));
+  assert_int_equal(0, unsetenv(WEFT_JOB_VARIABLE_DESCRIPTOR));
+  return client;
+}
+
+static void a_process_takes_each_place_once(void** state) {
+  (void)state;
+  for (uint32_t rank = 0; rank < 2; rank++) {
+    job_kit_host_t kit;
+    job_kit_open(&kit, 2, NULL);
+    weft_job_child_t child;
+    weft_kit_assert_ok(weft_job_host_child(kit.host, rank, -1, &child));
+    weft_job_client_t* client = take_place(&child);
+    assert_non_null(client);
+    assert_int_equal(rank, weft_job_client_place(client)->rank);
+    assert_null(take_place(&child));
+    weft_job_client_destroy(client);
+    job_kit_close(&kit);
+  }
+}
+
 static void a_member_learns_its_place(void** state) {
   (void)state;
   job_kit_host_t kit;
@@ -397,6 +424,7 @@ static void the_end_of_the_host_ends_the_job(void** state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_member_learns_its_place),
+      cmocka_unit_test(a_process_takes_each_place_once),
       cmocka_unit_test(members_hear_of_each_other_whoever_comes_first),
       cmocka_unit_test(options_that_make_no_sense_are_refused),
       cmocka_unit_test(one_that_asks_is_connected),
