@@ -50,11 +50,13 @@ typedef struct weft_runtime_options {
 } weft_runtime_options_t;
 
 // Makes a runtime and starts its workers. `options` may be NULL.
-// Environment: WEFT_LOG, WEFT_TRACE; see trace.h.
+// Environment: WEFT_LOG, WEFT_TRACE: see trace.h.
 //   WEFT_PEER_TIMEOUT=SECONDS  how long another process of the job may say
 //     nothing, while this one waits for it, before it is given up: it is
 //     stopped, or its host overloaded. 10 by default; 0: for ever. A handler
 //     that runs for long is no silence.
+//   WEFT_SPIN=0  threads sleep at once, where else they look for some
+//     microseconds first if that paid lately.
 // Errors: INVALID_ARGUMENT for a class table that is not sound (two classes
 // of one name, a missing handler, too many parameters), and when
 // `simulate_with` is no simulation; RESOURCE_EXHAUSTED.

@@ -45,7 +45,7 @@ static bool spin(weft_parker_t* parker, weft_pool_t* pool,
       progress->vtable->poll(progress);
     }
     woken = take(parker);
-    goes_on = weft_sys_now_ns() - start_ns < WEFT_SPIN_NS &&
+    goes_on = weft_sys_now_ns() - start_ns < pool->spin_ns &&
               (progress == NULL || !has_tasks(self));
   }
   weft_pool_end_spin(pool);
@@ -148,13 +148,14 @@ weft_status_t weft_park(weft_parker_t* parker, int64_t deadline_ns) {
   }
   bool spun;
   if (look_first(parker, async, start_ns, &spun)) {
-    weft_spin_learn(&weft_thread_self.spin, false, 0);
+    weft_spin_learn(&weft_thread_self.spin, false, 0, async->pool->spin_ns);
     return WEFT_OK;
   }
   int64_t woken_ns;
   weft_status_t status =
       sleep_recorded(parker, deadline_ns, start_ns, &woken_ns);
-  weft_spin_learn(&weft_thread_self.spin, spun, woken_ns - start_ns);
+  weft_spin_learn(&weft_thread_self.spin, spun, woken_ns - start_ns,
+                  async->pool->spin_ns);
   return status;
 }
 

@@ -7,7 +7,9 @@
 // cores are shared with other processes waits are long, and nobody spins.
 //
 // Nobody spins for longer than a wake-up costs, so the worst case is twice
-// the cost of the best choice (Karlin's bound).
+// the cost of the best choice (Karlin's bound). But for a little less, two
+// that answer each other would sleep for ever once they do: a spin has to last
+// until the other, who has to be woken, answers.
 
 #ifndef WEFT_ASYNC_PARK_SPIN_H_
 #define WEFT_ASYNC_PARK_SPIN_H_
@@ -15,10 +17,20 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// How long a spin lasts at most: about what a sleep and a wake-up cost.
-#define WEFT_SPIN_NS 8000
+// How long a spin lasts at most: a little more than a wake-up costs here, which
+// is measured, within these bounds.
+#define WEFT_SPIN_LEAST_NS 8000
+#define WEFT_SPIN_MOST_NS 50000
 // Pauses between two looks at what is waited for.
 #define WEFT_SPIN_PAUSES 8
+
+static inline int64_t weft_spin_limit_ns(int64_t wake_ns) {
+  int64_t limit_ns = wake_ns + wake_ns / 4;
+  if (limit_ns < WEFT_SPIN_LEAST_NS) {
+    return WEFT_SPIN_LEAST_NS;
+  }
+  return limit_ns < WEFT_SPIN_MOST_NS ? limit_ns : WEFT_SPIN_MOST_NS;
+}
 
 typedef struct weft_spin {
   // 0 to WEFT_SPIN_SCORE_LIMIT.
@@ -33,11 +45,12 @@ static inline bool weft_spin_pays(const weft_spin_t* spin) {
 }
 
 // Takes note of a wait that is over: how long it took, and whether that was
-// with a sleep after a spin in vain. A wait that slept at once, and was over
-// within the time of a spin all the same, would have done better to spin.
+// with a sleep after a spin in vain. A wait that slept at once took its own
+// wake-up longer than it would have with a spin: when it would have been over
+// within that, it had better spun.
 static inline void weft_spin_learn(weft_spin_t* spin, bool spun_in_vain,
-                                   int64_t waited_ns) {
-  if (!spun_in_vain && waited_ns <= WEFT_SPIN_NS) {
+                                   int64_t waited_ns, int64_t limit_ns) {
+  if (!spun_in_vain && waited_ns <= 2 * limit_ns) {
     if (spin->score < WEFT_SPIN_SCORE_LIMIT) {
       spin->score++;
     }

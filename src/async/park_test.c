@@ -171,25 +171,49 @@ static void a_wait_in_a_forked_child_fails(void** state) {
   weft_runtime_destroy(runtime);
 }
 
+#define LIMIT_NS 10000
+
 static void spinning_is_given_up_when_waits_are_long(void** state) {
   (void)state;
   weft_spin_t spin = {.score = WEFT_SPIN_SCORE_ENOUGH};
   assert_true(weft_spin_pays(&spin));
   // A spin in vain, then waits that were long from the beginning.
-  weft_spin_learn(&spin, true, 0);
+  weft_spin_learn(&spin, true, 0, LIMIT_NS);
   assert_false(weft_spin_pays(&spin));
-  weft_spin_learn(&spin, false, WEFT_SPIN_NS + 1);
-  weft_spin_learn(&spin, false, WEFT_SPIN_NS + 1);
+  weft_spin_learn(&spin, false, 2 * LIMIT_NS + 1, LIMIT_NS);
+  weft_spin_learn(&spin, false, 2 * LIMIT_NS + 1, LIMIT_NS);
   assert_int_equal(0, spin.score);
   for (int i = 0; i < WEFT_SPIN_SCORE_ENOUGH; i++) {
     assert_false(weft_spin_pays(&spin));
-    weft_spin_learn(&spin, false, 0);
+    weft_spin_learn(&spin, false, 0, LIMIT_NS);
   }
   assert_true(weft_spin_pays(&spin));
   for (int i = 0; i < 100; i++) {
-    weft_spin_learn(&spin, false, 0);
+    weft_spin_learn(&spin, false, 0, LIMIT_NS);
   }
   assert_int_equal(WEFT_SPIN_SCORE_LIMIT, spin.score);
+}
+
+static void two_that_sleep_for_each_other_begin_to_spin(void** state) {
+  (void)state;
+  const int64_t wakes_ns[] = {1000, 7000, 26000, 38000};
+  for (size_t i = 0; i < sizeof(wakes_ns) / sizeof(wakes_ns[0]); i++) {
+    int64_t limit_ns = weft_spin_limit_ns(wakes_ns[i]);
+    weft_spin_t spin = {.score = 0};
+    // The other is woken, answers, and wakes this one.
+    for (int j = 0; j < WEFT_SPIN_SCORE_ENOUGH; j++) {
+      weft_spin_learn(&spin, false, 2 * wakes_ns[i] + 1000, limit_ns);
+    }
+    assert_true(weft_spin_pays(&spin));
+    // Then the other is woken, and answers who spins.
+    assert_true(wakes_ns[i] + 1000 <= limit_ns);
+  }
+}
+
+static void no_spin_is_longer_than_its_bound(void** state) {
+  (void)state;
+  assert_int_equal(WEFT_SPIN_LEAST_NS, weft_spin_limit_ns(0));
+  assert_int_equal(WEFT_SPIN_MOST_NS, weft_spin_limit_ns(INT64_C(1000000000)));
 }
 
 int main(void) {
@@ -201,6 +225,8 @@ int main(void) {
       cmocka_unit_test(a_parker_may_go_once_its_thread_is_awake),
       cmocka_unit_test(a_wait_in_a_forked_child_fails),
       cmocka_unit_test(spinning_is_given_up_when_waits_are_long),
+      cmocka_unit_test(two_that_sleep_for_each_other_begin_to_spin),
+      cmocka_unit_test(no_spin_is_longer_than_its_bound),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

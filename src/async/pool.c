@@ -3,11 +3,13 @@
 #include "async/pool.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "async/async_internal.h"
 #include "base/assert.h"
 #include "base/memory.h"
 #include "base/writer.h"
+#include "sys/wake_cost.h"
 #include "trace/trace.h"
 
 // --- Posting ----------------------------------------------------------------
@@ -266,7 +268,7 @@ static weft_task_t* spin(weft_pool_thread_t* thread, weft_worker_t* worker) {
   weft_task_t* task = NULL;
   int64_t spun_ns = 0;
   int64_t next_look_ns = 0;
-  while (task == NULL && spun_ns < WEFT_SPIN_NS) {
+  while (task == NULL && spun_ns < pool->spin_ns) {
     for (int i = 0; i < WEFT_SPIN_PAUSES; i++) {
       weft_sys_pause();
     }
@@ -279,7 +281,7 @@ static weft_task_t* spin(weft_pool_thread_t* thread, weft_worker_t* worker) {
   }
   weft_pool_end_spin(pool);
   if (task != NULL) {
-    weft_spin_learn(&thread->spin, false, 0);
+    weft_spin_learn(&thread->spin, false, 0, pool->spin_ns);
     thread->idle_since_ns = 0;
   }
   return task;
@@ -399,6 +401,13 @@ static weft_status_t start_threads(weft_pool_t* pool) {
   return status;
 }
 
+// Whether threads may spin before they sleep: not where there is one core,
+// which the one that is waited for needs, nor where the environment forbids it.
+static bool may_spin(void) {
+  const char* spin = weft_sys_environment("WEFT_SPIN");
+  return weft_sys_core_count() > 1 && (spin == NULL || strcmp(spin, "0") != 0);
+}
+
 weft_status_t weft_pool_create(weft_runtime_t* runtime, uint32_t worker_count,
                                uint32_t spare_thread_limit,
                                weft_pool_t** out_pool) {
@@ -416,9 +425,10 @@ weft_status_t weft_pool_create(weft_runtime_t* runtime, uint32_t worker_count,
       .runtime = runtime,
       .worker_count = worker_count,
       .spare_thread_limit = spare_thread_limit,
-      .may_spin = weft_sys_core_count() > 1,
+      .may_spin = may_spin(),
   };
   weft_mutex_init(&pool->lock);
+  pool->spin_ns = weft_spin_limit_ns(pool->may_spin ? weft_sys_wake_ns() : 0);
   size_t size_bytes = worker_count * sizeof(weft_worker_t);
   pool->workers =
       allocator->allocate(allocator->self, size_bytes, alignof(weft_worker_t));

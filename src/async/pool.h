@@ -116,6 +116,8 @@ struct weft_pool {
   uint32_t worker_count;
   uint32_t spare_thread_limit;
   bool may_spin;
+  // How long, at most.
+  int64_t spin_ns;
 
   // --- Read by posts; written under the lock, but for `searching` ---
   alignas(64) _Atomic uint32_t idle_count;

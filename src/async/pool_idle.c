@@ -383,7 +383,8 @@ static weft_worker_t* sleep_locked(weft_pool_thread_t* thread) {
 static void learn(weft_pool_thread_t* thread) {
   if (thread->pool->may_spin && thread->idle_since_ns != 0) {
     weft_spin_learn(&thread->spin, thread->has_spun,
-                    weft_sys_now_ns() - thread->idle_since_ns);
+                    weft_sys_now_ns() - thread->idle_since_ns,
+                    thread->pool->spin_ns);
     thread->idle_since_ns = 0;
   }
 }
