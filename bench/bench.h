@@ -93,6 +93,7 @@ extern const weft_bench_group_t weft_bench_future;
 extern const weft_bench_group_t weft_bench_mailbox;
 extern const weft_bench_group_t weft_bench_actor;
 extern const weft_bench_group_t weft_bench_link_shm;
+extern const weft_bench_group_t weft_bench_calls;
 
 // The number of all cases, and the one at `index` below that.
 size_t weft_bench_case_count(void);

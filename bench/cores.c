@@ -28,6 +28,23 @@ void weft_bench_cores_restore(weft_bench_cores_t* cores) {
   }
 }
 
+void weft_bench_cores_bind_thread(pid_t thread, bool to_last) {
+  cpu_set_t allowed;
+  if (sched_getaffinity(thread, sizeof(allowed), &allowed) != 0) {
+    return;
+  }
+  cpu_set_t chosen;
+  CPU_ZERO(&chosen);
+  for (size_t core = 0; core < CPU_SETSIZE; core++) {
+    if (CPU_ISSET(core, &allowed) && (to_last || CPU_COUNT(&chosen) == 0)) {
+      CPU_ZERO(&chosen);
+      CPU_SET(core, &chosen);
+    }
+  }
+  // It may have ended meanwhile.
+  (void)sched_setaffinity(thread, sizeof(chosen), &chosen);
+}
+
 uint32_t weft_bench_cores_allowed(void) {
   cpu_set_t allowed;
   if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0) {

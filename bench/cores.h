@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 typedef struct weft_bench_cores {
   // The mask to return to.
@@ -21,6 +22,10 @@ typedef struct weft_bench_cores {
 // Where it cannot be done, nothing changes.
 void weft_bench_cores_bind(weft_bench_cores_t* cores, uint32_t count);
 void weft_bench_cores_restore(weft_bench_cores_t* cores);
+
+// Binds a thread of this process, by its number, for good to the last core
+// that it may use, or to the first.
+void weft_bench_cores_bind_thread(pid_t thread, bool to_last);
 
 // Cores that the calling thread may use; at least 1.
 uint32_t weft_bench_cores_allowed(void);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "bench/cores.h"
+#include "bench/job.h"
 #include "bench/report.h"
 #include "cli/cli.h"
 #include "cli/suggest.h"
@@ -243,4 +244,19 @@ const weft_cli_verb_t weft_cli_bench = {
     .options = options,
     .option_count = BENCH_COUNT,
     .run = run_bench,
+};
+
+static weft_cli_exit_t run_member(const weft_cli_call_t* call) {
+  (void)call;
+  return weft_bench_member_main() == EXIT_SUCCESS ? WEFT_CLI_OK
+                                                  : WEFT_CLI_FAILED;
+}
+
+const weft_cli_verb_t weft_cli_bench_member = {
+    .name = WEFT_BENCH_MEMBER_VERB,
+    .summary = "",
+    .operands = "",
+    .description =
+        "A process of a benchmark: 'weft bench' starts it, and ends it.",
+    .run = run_member,
 };

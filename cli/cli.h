@@ -38,7 +38,7 @@ typedef struct weft_cli_call {
 
 typedef struct weft_cli_verb {
   const char* name;
-  // One line for the list of verbs.
+  // One line for the list of verbs; "": for the command's own use, not listed.
   const char* summary;
   // What comes behind the options: "[NAME...]", or "".
   const char* operands;
@@ -69,6 +69,7 @@ enum { WEFT_CLI_MAIN_VERSION, WEFT_CLI_MAIN_COUNT };
 extern const weft_cli_option_t weft_cli_main_options[WEFT_CLI_MAIN_COUNT];
 
 extern const weft_cli_verb_t weft_cli_bench;
+extern const weft_cli_verb_t weft_cli_bench_member;
 extern const weft_cli_verb_t weft_cli_doctor;
 extern const weft_cli_verb_t weft_cli_run;
 extern const weft_cli_verb_t weft_cli_version;

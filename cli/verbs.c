@@ -10,7 +10,7 @@
 
 static const weft_cli_verb_t* const verbs[] = {
     &weft_cli_run,     &weft_cli_bench, &weft_cli_doctor,
-    &weft_cli_version, &weft_cli_help,
+    &weft_cli_version, &weft_cli_help,  &weft_cli_bench_member,
 };
 #define VERB_COUNT (sizeof(verbs) / sizeof(verbs[0]))
 
@@ -38,13 +38,19 @@ const weft_cli_option_t weft_cli_main_options[WEFT_CLI_MAIN_COUNT] = {
 
 // --- Verbs ------------------------------------------------------------------
 
+static bool is_hidden(const weft_cli_verb_t* verb) {
+  return verb->summary[0] == '\0';
+}
+
 const weft_cli_verb_t* weft_cli_find_verb(const char* name) {
   weft_cli_guess_t guess = {.word = name};
   for (size_t i = 0; i < VERB_COUNT; i++) {
     if (strcmp(verbs[i]->name, name) == 0) {
       return verbs[i];
     }
-    weft_cli_guess_offer(&guess, verbs[i]->name);
+    if (!is_hidden(verbs[i])) {
+      weft_cli_guess_offer(&guess, verbs[i]->name);
+    }
   }
   if (guess.best != NULL) {
     weft_cli_complain("unknown verb '%s'; did you mean '%s'?", name,
@@ -74,7 +80,9 @@ void weft_cli_print_help(void) {
       "starts them as several processes, measures the library and checks the\n"
       "host it runs on.\n\nVerbs:\n");
   for (size_t i = 0; i < VERB_COUNT; i++) {
-    (void)printf("  %-10s%s\n", verbs[i]->name, verbs[i]->summary);
+    if (!is_hidden(verbs[i])) {
+      (void)printf("  %-10s%s\n", verbs[i]->name, verbs[i]->summary);
+    }
   }
   (void)printf("\nOptions:\n");
   weft_cli_print_options(weft_cli_common_options, WEFT_CLI_COMMON_COUNT);

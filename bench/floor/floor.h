@@ -51,4 +51,7 @@ extern const weft_floor_t weft_floor_link_spin;
 extern const weft_floor_t weft_floor_link_block;
 extern const weft_floor_t weft_floor_link_ring;
 
+// Such a ring, each slot published by itself.
+extern const weft_floor_t weft_floor_call_ring;
+
 #endif  // WEFT_BENCH_FLOOR_FLOOR_H_

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the benchmarks between processes ask of the actors of each other:
+//
+//   [driver] at rank 0 --call--> [target] at rank 1, of which there are a few
+
+#ifndef WEFT_BENCH_CALL_H_
+#define WEFT_BENCH_CALL_H_
+
+#include "bench/job.h"
+
+enum {
+  // Answers with the number that it is given.
+  WEFT_BENCH_TARGET_ECHO,
+  // Takes a tensor and does not look at it.
+  WEFT_BENCH_TARGET_TAKE,
+  // Copies a tensor into memory of its own.
+  WEFT_BENCH_TARGET_COPY,
+  // Spawns a target at each rank above its own, up to a number of ranks, and
+  // asks it something: so all of them are connected.
+  WEFT_BENCH_TARGET_REACH,
+  WEFT_BENCH_TARGET_ENDPOINTS
+};
+
+#define WEFT_BENCH_TARGETS 8
+
+// A job, with targets at rank 1 and, where there are more, one at each.
+typedef struct weft_bench_calls {
+  weft_bench_job_t* job;
+  weft_runtime_t* runtime;
+  weft_actor_t targets[WEFT_BENCH_TARGETS];
+  // At rank 0; drives when the work is to be an actor's.
+  weft_actor_t driver;
+  // The tensor of some cases.
+  weft_value_t tensor;
+} weft_bench_calls_t;
+
+weft_status_t weft_bench_calls_create(const weft_bench_job_options_t* options,
+                                      weft_bench_calls_t** out_calls);
+// Takes a `weft_bench_calls_t*` or NULL.
+void weft_bench_calls_destroy(void* calls);
+
+#endif  // WEFT_BENCH_CALL_H_

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The actors of benchmarks between processes, and the worlds that they are in.
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench/call.h"
+
+// --- Targets ----------------------------------------------------------------
+
+typedef struct target {
+  // What tensors are copied to.
+  void* memory;
+  size_t memory_bytes;
+} target_t;
+
+static weft_status_t no_memory(void) {
+  return weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED, "no memory");
+}
+
+static weft_status_t target_init(weft_context_t* context, weft_value_t init,
+                                 void** out_state) {
+  (void)context;
+  (void)init;
+  *out_state = calloc(1, sizeof(target_t));
+  return *out_state != NULL ? WEFT_OK : no_memory();
+}
+
+static void target_deinit(void* state) {
+  free(((target_t*)state)->memory);
+  free(state);
+}
+
+static weft_status_t target_echo(weft_context_t* context, void* state,
+                                 const weft_value_t* arguments,
+                                 weft_value_t* out_result) {
+  (void)context;
+  (void)state;
+  *out_result = arguments[0];
+  return WEFT_OK;
+}
+
+static weft_status_t target_take(weft_context_t* context, void* state,
+                                 const weft_value_t* arguments,
+                                 weft_value_t* out_result) {
+  (void)context;
+  (void)state;
+  const weft_tensor_t* tensor = NULL;
+  WEFT_RETURN_IF_ERROR(weft_value_as_tensor(arguments[0], &tensor));
+  *out_result = weft_int64((int64_t)weft_tensor_size_bytes(tensor));
+  return WEFT_OK;
+}
+
+// Memory for so many bytes, whose pages are there.
+static weft_status_t provide(target_t* target, size_t size_bytes) {
+  if (target->memory_bytes >= size_bytes) {
+    return WEFT_OK;
+  }
+  free(target->memory);
+  target->memory_bytes = 0;
+  target->memory = aligned_alloc(64, (size_bytes + 63) / 64 * 64);
+  if (target->memory == NULL) {
+    return no_memory();
+  }
+  memset(target->memory, 1, size_bytes);
+  target->memory_bytes = size_bytes;
+  return WEFT_OK;
+}
+
+static weft_status_t target_copy(weft_context_t* context, void* state,
+                                 const weft_value_t* arguments,
+                                 weft_value_t* out_result) {
+  (void)context;
+  target_t* target = state;
+  const weft_tensor_t* tensor = NULL;
+  WEFT_RETURN_IF_ERROR(weft_value_as_tensor(arguments[0], &tensor));
+  size_t size_bytes = weft_tensor_size_bytes(tensor);
+  WEFT_RETURN_IF_ERROR(provide(target, size_bytes));
+  memcpy(target->memory, weft_tensor_data(tensor), size_bytes);
+  *out_result = weft_int64((int64_t)size_bytes);
+  return WEFT_OK;
+}
+
+// Asks a new target at a rank, which answers once the two are connected.
+static weft_status_t reach(weft_runtime_t* runtime, uint32_t rank) {
+  const weft_spawn_options_t options = {.place = rank};
+  weft_actor_t target;
+  int64_t answer = 0;
+  WEFT_RETURN_IF_ERROR(weft_spawn(runtime, &weft_bench_target_class,
+                                  weft_none(), &options, &target));
+  WEFT_RETURN_IF_ERROR(
+      weft_bench_ask(runtime, target, WEFT_BENCH_TARGET_ECHO, rank, &answer));
+  return weft_bench_expect("the answer of a rank", rank, answer);
+}
+
+static weft_status_t target_reach(weft_context_t* context, void* state,
+                                  const weft_value_t* arguments,
+                                  weft_value_t* out_result) {
+  (void)state;
+  weft_runtime_t* runtime = weft_context_runtime(context);
+  int64_t ranks = 0;
+  WEFT_RETURN_IF_ERROR(weft_value_as_int64(arguments[0], &ranks));
+  for (uint32_t rank = weft_runtime_rank(runtime) + 1; rank < ranks; rank++) {
+    WEFT_RETURN_IF_ERROR(reach(runtime, rank));
+  }
+  *out_result = weft_int64(ranks);
+  return WEFT_OK;
+}
+
+static const weft_parameter_t number_parameter = {"number", WEFT_KIND_INT64};
+static const weft_parameter_t tensor_parameter = {"tensor", WEFT_KIND_TENSOR};
+static const weft_endpoint_t target_endpoints[] = {
+    [WEFT_BENCH_TARGET_ECHO] = {"echo", target_echo, &number_parameter, 1},
+    [WEFT_BENCH_TARGET_TAKE] = {"take", target_take, &tensor_parameter, 1},
+    [WEFT_BENCH_TARGET_COPY] = {"copy", target_copy, &tensor_parameter, 1},
+    [WEFT_BENCH_TARGET_REACH] = {"reach", target_reach, &number_parameter, 1},
+};
+const weft_class_t weft_bench_target_class = {
+    .name = "bench target",
+    .version = 1,
+    .init = target_init,
+    .deinit = target_deinit,
+    .endpoints = target_endpoints,
+    .endpoint_count = WEFT_BENCH_TARGET_ENDPOINTS,
+};
+
+// --- The world --------------------------------------------------------------
+
+static weft_status_t spawn_all(weft_bench_calls_t* calls, uint32_t size) {
+  const weft_spawn_options_t options = {.place = 1};
+  for (size_t i = 0; i < WEFT_BENCH_TARGETS; i++) {
+    WEFT_RETURN_IF_ERROR(weft_spawn(calls->runtime, &weft_bench_target_class,
+                                    weft_none(), &options, &calls->targets[i]));
+  }
+  for (uint32_t rank = 2; rank < size; rank++) {
+    WEFT_RETURN_IF_ERROR(reach(calls->runtime, rank));
+  }
+  return weft_spawn(calls->runtime, &weft_bench_driver_class,
+                    weft_int64((int64_t)(uintptr_t)calls), NULL,
+                    &calls->driver);
+}
+
+weft_status_t weft_bench_calls_create(const weft_bench_job_options_t* options,
+                                      weft_bench_calls_t** out_calls) {
+  *out_calls = NULL;
+  weft_bench_calls_t* calls = calloc(1, sizeof(*calls));
+  if (calls == NULL) {
+    return no_memory();
+  }
+  weft_status_t status = weft_bench_job_start(options, &calls->job);
+  if (status == WEFT_OK) {
+    calls->runtime = weft_bench_job_runtime(calls->job);
+    status = spawn_all(calls, options->size);
+  }
+  if (status != WEFT_OK) {
+    weft_bench_calls_destroy(calls);
+    return status;
+  }
+  *out_calls = calls;
+  return WEFT_OK;
+}
+
+void weft_bench_calls_destroy(void* user) {
+  weft_bench_calls_t* calls = user;
+  if (calls != NULL) {
+    weft_value_release(calls->tensor);
+    weft_bench_job_end(calls->job);
+    free(calls);
+  }
+}
