@@ -23,13 +23,16 @@ struct weft_member {
   weft_shm_watch_t watch;
   bool is_watching;
   bool is_stopped;
-  // Guards the two below; leaf.
-  weft_mutex_t lock;
-  bool has_ended;
+  // How the job ended; written before the word.
   weft_status_t end;
-  // Who waits for the end.
-  weft_parker_t* server;
+  // 1: the job has ended.
+  _Atomic uint32_t has_ended;
 };
+
+static bool has_ended(const weft_member_t* member) {
+  // Acquire: pairs with the release of who tells of it; how it ended is seen.
+  return atomic_load_explicit(&member->has_ended, memory_order_acquire) != 0;
+}
 
 // --- What the launcher tells ------------------------------------------------
 
@@ -76,13 +79,10 @@ static void joined(void* user, uint16_t rank, uint16_t incarnation) {
 static void ended(void* user, weft_status_t why) {
   weft_member_t* member = user;
   weft_runtime_t* runtime = member->runtime;
-  weft_mutex_lock(&member->lock);
-  member->has_ended = true;
   member->end = weft_status_retain(why);
-  if (member->server != NULL) {
-    weft_unpark(member->server);
-  }
-  weft_mutex_unlock(&member->lock);
+  // Release: pairs with the acquire in `has_ended`.
+  atomic_store_explicit(&member->has_ended, 1, memory_order_release);
+  weft_futex_wake(&member->has_ended, UINT32_MAX);
   if (why != WEFT_OK) {
     weft_peers_end(runtime, weft_status_retain(why));
     weft_actor_layer_begin_stop(runtime, weft_status_retain(why));
@@ -101,10 +101,7 @@ static const weft_job_events_t events = {
 static void control_ready(weft_shm_watch_t* watch) {
   weft_member_t* member = WEFT_CONTAINER_OF(watch, weft_member_t, watch);
   weft_job_client_ready(member->client);
-  weft_mutex_lock(&member->lock);
-  bool has_ended = member->has_ended;
-  weft_mutex_unlock(&member->lock);
-  if (has_ended) {
+  if (has_ended(member)) {
     // Nothing comes after that, but the hang-up again and again.
     weft_shm_remove_watch(member->shm, watch);
   }
@@ -145,7 +142,6 @@ weft_status_t weft_member_join(weft_runtime_t* runtime,
   member->client = client;
   member->connector.connect = connect_rank;
   member->connector.tells_deaths = true;
-  weft_mutex_init(&member->lock);
   *out_member = member;
   return WEFT_OK;
 }
@@ -170,21 +166,13 @@ weft_status_t weft_member_start(weft_member_t* member) {
 }
 
 weft_status_t weft_member_serve(weft_member_t* member) {
-  weft_parker_t parker;
-  weft_status_t status = WEFT_OK;
-  weft_parker_init(&parker, member->runtime);
-  weft_mutex_lock(&member->lock);
-  member->server = &parker;
-  while (!member->has_ended && status == WEFT_OK) {
-    weft_mutex_unlock(&member->lock);
-    status = weft_park(&parker, WEFT_TIME_INFINITE);
-    weft_mutex_lock(&member->lock);
+  WEFT_RETURN_IF_ERROR(weft_async_check_process(member->runtime));
+  // Not as a thread that waits in a runtime: that would be woken by each frame
+  // that comes, while the workers, who are to deal with it, sleep on.
+  while (!has_ended(member)) {
+    (void)weft_futex_wait(&member->has_ended, 0, WEFT_TIME_INFINITE);
   }
-  member->server = NULL;
-  if (status == WEFT_OK) {
-    status = weft_status_retain(member->end);
-  }
-  weft_mutex_unlock(&member->lock);
+  weft_status_t status = weft_status_retain(member->end);
   if (weft_status_code(status) == WEFT_STATUS_CANCELLED) {
     // The launcher ended the job, and has said why.
     weft_status_release(status);
@@ -218,6 +206,5 @@ void weft_member_destroy(weft_member_t* member) {
   weft_shm_destroy(member->shm);
   weft_job_client_destroy(member->client);
   weft_status_release(member->end);
-  weft_mutex_deinit(&member->lock);
   weft_memory_free(member->runtime->allocator, member, sizeof(*member));
 }
