@@ -7,6 +7,8 @@
 #ifndef WEFT_BENCH_CALL_H_
 #define WEFT_BENCH_CALL_H_
 
+#include <semaphore.h>
+
 #include "bench/job.h"
 
 enum {
@@ -31,6 +33,11 @@ typedef struct weft_bench_calls {
   weft_actor_t targets[WEFT_BENCH_TARGETS];
   // At rank 0; drives when the work is to be an actor's.
   weft_actor_t driver;
+  // Posted when the driver is done, how it went having been written before. A
+  // thread that waited for a future would wait for frames as well, and share
+  // a core with the driver.
+  sem_t is_done;
+  weft_status_t outcome;
   // The tensor of some cases.
   weft_value_t tensor;
 } weft_bench_calls_t;

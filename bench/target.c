@@ -148,6 +148,7 @@ weft_status_t weft_bench_calls_create(const weft_bench_job_options_t* options,
   if (calls == NULL) {
     return no_memory();
   }
+  (void)sem_init(&calls->is_done, 0, 0);
   weft_status_t status = weft_bench_job_start(options, &calls->job);
   if (status == WEFT_OK) {
     calls->runtime = weft_bench_job_runtime(calls->job);
@@ -166,6 +167,7 @@ void weft_bench_calls_destroy(void* user) {
   if (calls != NULL) {
     weft_value_release(calls->tensor);
     weft_bench_job_end(calls->job);
+    (void)sem_destroy(&calls->is_done);
     free(calls);
   }
 }
