@@ -287,10 +287,22 @@ static weft_status_t link_reserve(weft_link_t* base, size_t size_bytes,
   return WEFT_OK;
 }
 
+// What is written without a flush is published as soon as there is so much of
+// it: else a peer that has nothing else to do sleeps meanwhile. Units: bytes.
+#define UNPUBLISHED_LIMIT 1024
+
 static void link_commit(weft_link_t* base, size_t size_bytes) {
   weft_shm_link_t* link = weft_shm_link_of(base);
   weft_lane_commit(&link->out, (uint32_t)size_bytes);
-  add_dirty(link);
+  // Relaxed, both: as in `link_flush`.
+  uint32_t unpublished =
+      atomic_load_explicit(&link->out.committed, memory_order_relaxed) -
+      atomic_load_explicit(&link->published, memory_order_relaxed);
+  if (unpublished >= UNPUBLISHED_LIMIT) {
+    weft_shm_publish(link);
+  } else {
+    add_dirty(link);
+  }
 }
 
 static void link_flush(weft_link_t* base) {
