@@ -158,18 +158,20 @@ static void every_type_has_a_name_and_a_payload_of_its_kind(void** state) {
   WEFT_FRAME_TYPES(CHECK_NAME)
 #undef CHECK_NAME
   static const weft_frame_type_t empty[] = {
-      WEFT_FRAME_CANCEL, WEFT_FRAME_CREDIT, WEFT_FRAME_PING, WEFT_FRAME_PONG};
+      WEFT_FRAME_CANCEL, WEFT_FRAME_CREDIT,  WEFT_FRAME_PING, WEFT_FRAME_PONG,
+      WEFT_FRAME_ACCEPT, WEFT_FRAME_FOLLOWS, WEFT_FRAME_DROP};
   static const weft_frame_type_t outcomes[] = {WEFT_FRAME_REPLY,
                                                WEFT_FRAME_VALUE};
-  static const weft_frame_type_t others[] = {
-      WEFT_FRAME_CALL, WEFT_FRAME_SUBSCRIBE, WEFT_FRAME_LEND,
-      WEFT_FRAME_RELEASE};
-  for (size_t i = 0; i < 4; ++i) {
+  static const weft_frame_type_t others[] = {WEFT_FRAME_CALL,
+                                             WEFT_FRAME_SUBSCRIBE};
+  for (size_t i = 0; i < 7; ++i) {
     frame_room_t room = make_frame(empty[i]);
     accept(&room);
     set_body(&room, 1, 0);
     refuse(&room, "its type has none");
-    room = make_frame(others[i]);
+  }
+  for (size_t i = 0; i < 2; ++i) {
+    frame_room_t room = make_frame(others[i]);
     accept(&room);
     room.frame.value_count = 1;
     set_body(&room, 1, 2);
@@ -198,17 +200,65 @@ static void every_type_has_a_name_and_a_payload_of_its_kind(void** state) {
   }
 }
 
+static void loans_are_entries_and_nothing_else(void** state) {
+  (void)state;
+  static const weft_frame_type_t types[] = {WEFT_FRAME_LEND,
+                                            WEFT_FRAME_RELEASE};
+  for (size_t i = 0; i < 2; ++i) {
+    frame_room_t room = make_frame(types[i]);
+    accept(&room);
+    room.frame.id = 3;
+    refuse(&room, "not as many loans as it says");
+    room.frame.size_bytes += 3 * WEFT_FRAME_LOAN_BYTES;
+    accept(&room);
+    room.frame.value_count = 1;
+    set_body(&room, 1, 0);
+    refuse(&room, "not as many loans as it says");
+    room = make_frame(types[i]);
+    room.frame.id = WEFT_FRAME_LOAN_LIMIT + 1;
+    room.frame.size_bytes +=
+        (WEFT_FRAME_LOAN_LIMIT + 1) * WEFT_FRAME_LOAN_BYTES;
+    refuse(&room, "not as many loans as it says");
+    room.frame.id = UINT64_MAX;
+    refuse(&room, "not as many loans as it says");
+  }
+}
+
+static void an_error_may_be_a_code_alone(void** state) {
+  (void)state;
+  frame_room_t room = make_scalars(1);
+  room.frame.type = WEFT_FRAME_REPLY;
+  room.frame.flags |= WEFT_FRAME_ERROR;
+  accept(&room);
+  room.frame.type = WEFT_FRAME_CALL;
+  refuse(&room, "cannot be an error");
+  room = make_scalars(2);
+  room.frame.type = WEFT_FRAME_REPLY;
+  room.frame.flags |= WEFT_FRAME_ERROR;
+  refuse(&room, "has not one value");
+}
+
+static void only_a_value_says_that_more_comes(void** state) {
+  (void)state;
+  frame_room_t room = make_scalars(1);
+  room.frame.type = WEFT_FRAME_VALUE;
+  room.frame.flags |= WEFT_FRAME_MORE;
+  accept(&room);
+  room.frame.type = WEFT_FRAME_REPLY;
+  refuse(&room, "its type never does");
+}
+
 static void what_means_nothing_is_refused(void** state) {
   (void)state;
   frame_room_t room = make_frame(WEFT_FRAME_CALL);
   room.frame.type = 0;
   refuse(&room, "a type that means nothing");
-  room.frame.type = 11;
+  room.frame.type = 14;
   refuse(&room, "a type that means nothing");
   room.frame.type = 255;
   refuse(&room, "type 255 (unknown)");
   room = make_frame(WEFT_FRAME_CALL);
-  room.frame.flags = 16;
+  room.frame.flags = 32;
   refuse(&room, "flags that mean nothing");
 }
 
@@ -496,6 +546,9 @@ int main(void) {
       cmocka_unit_test(a_scalar_that_is_none_of_its_kind_is_refused),
       cmocka_unit_test(scalars_must_agree_with_their_frame),
       cmocka_unit_test(every_type_has_a_name_and_a_payload_of_its_kind),
+      cmocka_unit_test(loans_are_entries_and_nothing_else),
+      cmocka_unit_test(an_error_may_be_a_code_alone),
+      cmocka_unit_test(only_a_value_says_that_more_comes),
       cmocka_unit_test(what_means_nothing_is_refused),
       cmocka_unit_test(the_size_must_be_that_of_the_parts),
       cmocka_unit_test(attachments_are_few_and_there),
