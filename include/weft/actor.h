@@ -79,8 +79,13 @@ static inline bool weft_actor_is_none(weft_actor_t actor) {
 // Messages that a mailbox takes before it is full, unless spawn says else.
 #define WEFT_MAILBOX_BOUND_DEFAULT 1024
 
+// The runtime that spawns, as a place.
+#define WEFT_PLACE_HERE UINT32_MAX
+
 typedef struct weft_spawn_options {
-  // The rank that will hold the actor.
+  // The rank that will hold the actor, or WEFT_PLACE_HERE. Options that do not
+  // set it mean rank 0, whoever spawns; in one process that is here, but not
+  // in a handler of another rank.
   uint32_t place;
   // Messages that may be in the mailbox or held for an argument before senders
   // wait, at most 131 072; 0 means the default. The actor counts what it has

@@ -177,12 +177,12 @@ weft_status_t weft_spawn(weft_runtime_t* runtime,
                          const weft_class_t* actor_class, weft_value_t init,
                          const weft_spawn_options_t* options,
                          weft_actor_t* out_actor) {
-  const weft_spawn_options_t defaults = {.place = runtime->rank};
+  static const weft_spawn_options_t defaults = {.place = WEFT_PLACE_HERE};
   *out_actor = (weft_actor_t){0};
   options = options != NULL ? options : &defaults;
   WEFT_RETURN_IF_ERROR(
       check(weft_actor_layer_of(runtime), actor_class, options));
-  return options->place == runtime->rank
+  return options->place == runtime->rank || options->place == WEFT_PLACE_HERE
              ? weft_spawn_here(runtime, actor_class, init, options, out_actor)
              : spawn_there(runtime, actor_class, init, options, out_actor);
 }
