@@ -402,6 +402,7 @@ static weft_status_t init(outbound_t* outbound, weft_runtime_t* runtime,
   outbound->peer = NULL;
   outbound->actor = actor;
   outbound->options = options;
+  outbound->deadline_ns = weft_work_deadline_ns();
   // Relaxed: whoever sends while the layer stops may find either.
   if (atomic_load_explicit(&layer->is_stopping, memory_order_relaxed)) {
     return weft_actor_closed(layer, "nothing can be sent");
@@ -410,7 +411,6 @@ static weft_status_t init(outbound_t* outbound, weft_runtime_t* runtime,
     return weft_status_make(WEFT_STATUS_INVALID_ARGUMENT,
                             "no class has an endpoint of number %u", endpoint);
   }
-  outbound->deadline_ns = weft_work_deadline_ns();
   WEFT_RETURN_IF_ERROR(
       weft_call_cut_deadline(layer, options, &outbound->deadline_ns));
   WEFT_RETURN_IF_ERROR(weft_peers_reach(runtime, actor.rank, &outbound->peer));
