@@ -341,6 +341,31 @@ static void a_descriptor_that_was_only_announced_ends_the_link(void** state) {
   hostile_close(&h);
 }
 
+// As a writer that was interrupted between the two.
+static void a_descriptor_may_be_taken_before_it_is_counted(void** state) {
+  (void)state;
+  hostile_t h;
+  hostile_open(&h);
+  hostile_hello(&h);
+  await_attached(&h);
+  weft_kit_assert_ok(weft_shm_send_descriptor(h.socket, 7, h.bell.descriptor));
+  while (h.notes.descriptor_count == 0) {
+    weft_side_poll(&h.side);
+  }
+  weft_lane_shared_t* shared = h.lane.data;
+  weft_lane_out_t out;
+  weft_lane_out_init(&out, h.lane.data, RING_BYTES);
+  memset(weft_lane_reserve(&out, 64), 1, 64);
+  weft_lane_commit(&out, 64);
+  atomic_store_explicit(&shared->cursors, weft_lane_cursors(64, 0, 0),
+                        memory_order_seq_cst);
+  while (h.notes.frame_count == 0 && !weft_notes_is_closed(&h.notes)) {
+    weft_side_poll(&h.side);
+  }
+  assert_int_equal(1, h.notes.frame_count);
+  hostile_close(&h);
+}
+
 // --- The bell ---------------------------------------------------------------
 
 static void a_bell_that_is_scribbled_on_only_wakes(void** state) {
@@ -442,6 +467,7 @@ int main(void) {
       cmocka_unit_test(a_peer_that_scribbles_meanwhile_does_no_harm),
       cmocka_unit_test(a_head_without_sense_ends_the_link),
       cmocka_unit_test(a_descriptor_that_was_only_announced_ends_the_link),
+      cmocka_unit_test(a_descriptor_may_be_taken_before_it_is_counted),
       cmocka_unit_test(a_bell_that_is_scribbled_on_only_wakes),
       cmocka_unit_test(without_descriptors_a_status_says_so),
       cmocka_unit_test(descriptors_that_find_no_number_end_the_link),

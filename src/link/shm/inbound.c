@@ -126,12 +126,14 @@ static void read_all(weft_shm_link_t* link) {
 }
 
 // Takes the descriptors that were sent ahead of the frames that have come:
-// they are in the socket already, since its writer published afterwards.
+// they are in the socket already, since its writer published afterwards. More
+// may have been taken: a descriptor is sent before it is counted.
 static bool take_descriptors(weft_shm_link_t* link) {
   // Relaxed: the tail that was acquired tells of it.
   uint32_t sent =
       atomic_load_explicit(&link->in.shared->descriptors, memory_order_relaxed);
-  while (link->descriptors_received != sent && link->broken == WEFT_OK) {
+  while ((int32_t)(sent - link->descriptors_received) > 0 &&
+         link->broken == WEFT_OK) {
     if (!read_message(link) && link->broken == WEFT_OK) {
       break_link(link, make_no_sense(link, "the count of descriptors"));
     }
