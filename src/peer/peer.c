@@ -487,13 +487,15 @@ static void lose_patience(weft_timer_t* timer, void* user) {
   bury(peer, reason);
 }
 
-// Whether the connector will say more than the link does. The lock is held.
+// Whether the connector will say more than the link does: how the peer died, or
+// that the whole job ends, which others may have heard first. The lock is held.
 static bool is_word_due_locked(const weft_peer_t* peer, weft_status_t reason) {
+  weft_status_code_t code = weft_status_code(reason);
   // Acquire: pairs with the release of whoever set it.
   const weft_connector_t* connector =
       atomic_load_explicit(&peer->peers->connector, memory_order_acquire);
   return connector != NULL && connector->tells_deaths && !peer->is_closing &&
-         weft_status_code(reason) == WEFT_STATUS_PEER_DIED;
+         (code == WEFT_STATUS_PEER_DIED || code == WEFT_STATUS_CLOSED);
 }
 
 static void link_closed(weft_link_sink_t* sink, weft_status_t reason) {

@@ -79,15 +79,15 @@ static void joined(void* user, uint16_t rank, uint16_t incarnation) {
 static void ended(void* user, weft_status_t why) {
   weft_member_t* member = user;
   weft_runtime_t* runtime = member->runtime;
-  member->end = weft_status_retain(why);
-  // Release: pairs with the acquire in `has_ended`.
-  atomic_store_explicit(&member->has_ended, 1, memory_order_release);
-  weft_futex_wake(&member->has_ended, UINT32_MAX);
   if (why != WEFT_OK) {
     weft_peers_end(runtime, weft_status_retain(why));
     weft_actor_layer_begin_stop(runtime, weft_status_retain(why));
   }
-  weft_status_release(why);
+  member->end = why;
+  // Release: pairs with the acquire in `has_ended`. Last: whoever served stops
+  // the runtime next, and would give no reason.
+  atomic_store_explicit(&member->has_ended, 1, memory_order_release);
+  weft_futex_wake(&member->has_ended, UINT32_MAX);
 }
 
 static const weft_job_events_t events = {
