@@ -269,6 +269,11 @@ weft_status_t weft_loans_borrow(weft_peers_t* peers, weft_holder_t owner,
     // It has been lent, and is given back unused.
     loan_ended(peers, owner, name);
   }
+  if (weft_status_code(status) == WEFT_STATUS_NOT_FOUND &&
+      weft_peer_state(peer) == WEFT_PEER_DEAD) {
+    weft_status_release(status);
+    status = weft_peer_death(peer, "a tensor is lost");
+  }
   return status;
 }
 

@@ -98,6 +98,18 @@ static weft_status_t fill_copy(item_t* item, weft_peers_t* peers,
   return WEFT_OK;
 }
 
+// Whether a storage is of a peer that lives, and so can be lent on. What a dead
+// one has left nobody else can find.
+static bool is_borrowed(weft_peers_t* peers, const weft_storage_t* storage,
+                        weft_holder_t* out_owner, weft_block_name_t* out_name) {
+  if (!weft_imports_find(weft_memory_imports(peers->runtime), storage,
+                         out_owner, out_name)) {
+    return false;
+  }
+  const weft_peer_t* owner = weft_peers_at(peers, (uint16_t)(*out_owner >> 16));
+  return owner != NULL && weft_peer_state(owner) != WEFT_PEER_DEAD;
+}
+
 static weft_status_t fill_item(item_t* item, weft_peers_t* peers,
                                const weft_encoder_bytes_t* bytes,
                                bool copies_loans) {
@@ -109,8 +121,7 @@ static weft_status_t fill_item(item_t* item, weft_peers_t* peers,
   bool is_shared =
       storage != NULL && bytes->size_bytes > 0 &&
       (weft_arena_find(weft_memory_arena(peers->runtime), storage, &name) ||
-       (!copies_loans && weft_imports_find(weft_memory_imports(peers->runtime),
-                                           storage, &owner, &name)));
+       (!copies_loans && is_borrowed(peers, storage, &owner, &name)));
   if (is_shared) {
     fill_loan(item, owner, &name, storage, bytes->data, bytes->size_bytes);
     weft_count(peers->runtime, WEFT_COUNTER_bytes_lent, bytes->size_bytes);
