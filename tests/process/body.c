@@ -74,6 +74,15 @@ void puppet_tell(weft_runtime_t* runtime, weft_actor_t actor, uint32_t endpoint,
   weft_value_release(puppet_ask(runtime, actor, endpoint, arguments));
 }
 
+weft_status_t puppet_relay(weft_runtime_t* runtime, weft_actor_t by,
+                           weft_actor_t actor, uint32_t endpoint,
+                           weft_value_t value, weft_value_t* out_value) {
+  return puppet_await(puppet_call(runtime, by, PUPPET_RELAY,
+                                  WEFT_ARGUMENTS(weft_actor_value(actor),
+                                                 weft_int64(endpoint), value)),
+                      out_value);
+}
+
 weft_status_t puppet_try(weft_runtime_t* runtime, weft_actor_t actor,
                          uint32_t endpoint, const weft_arguments_t* arguments) {
   weft_future_t* future = NULL;
@@ -109,6 +118,17 @@ puppet_figures_t puppet_figures(weft_runtime_t* runtime, weft_actor_t actor) {
   return figures;
 }
 
+int64_t puppet_number_at(weft_value_t list, size_t index) {
+  const weft_value_t* values;
+  size_t count;
+  int64_t number;
+  weft_kit_assert_ok(weft_value_as_list(list, &values, &count));
+  assert_true(index < count);
+  weft_kit_assert_ok(weft_value_as_int64(values[index], &number));
+  weft_value_release(list);
+  return number;
+}
+
 void puppet_kill(weft_runtime_t* runtime, weft_actor_t actor) {
   int64_t process = puppet_process(runtime, actor);
   weft_future_t* held = puppet_call(runtime, actor, PUPPET_HOLD, NULL);
@@ -120,6 +140,15 @@ void puppet_expect(weft_runtime_t* runtime, weft_actor_t actor,
                    uint32_t endpoint, int64_t number) {
   while (puppet_ask_int(runtime, actor, endpoint, NULL) != number) {
     weft_sys_yield();
+  }
+}
+
+void puppet_expect_gone(weft_runtime_t* runtime, weft_actor_t actor) {
+  weft_status_code_t code = WEFT_STATUS_OK;
+  while (code != WEFT_STATUS_NOT_FOUND) {
+    code = weft_status_ignore(puppet_try(runtime, actor, PUPPET_NOTICES, NULL));
+    assert_true(code == WEFT_STATUS_OK || code == WEFT_STATUS_ACTOR_EXITED ||
+                code == WEFT_STATUS_NOT_FOUND);
   }
 }
 

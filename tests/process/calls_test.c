@@ -515,35 +515,32 @@ static void dropping_a_future_cancels_nothing(weft_runtime_t* runtime) {
   weft_value_release(log);
 }
 
-#define TEST(name, ranks) \
-  { #name, ranks, name, NULL, NULL, NULL, 0 }
-
 int main(int argument_count, char** arguments) {
   static const process_test_t tests[] = {
-      TEST(actors_are_spawned_where_they_are_asked_for, 2),
-      TEST(init_values_arrive, 2),
-      TEST(an_init_may_be_a_future, 2),
-      TEST(an_init_that_fails_is_the_cause_of_what_callers_see, 2),
+      PROCESS_TEST(actors_are_spawned_where_they_are_asked_for, 2),
+      PROCESS_TEST(init_values_arrive, 2),
+      PROCESS_TEST(an_init_may_be_a_future, 2),
+      PROCESS_TEST(an_init_that_fails_is_the_cause_of_what_callers_see, 2),
       {.name = "spawning_says_what_is_wrong",
        .size = 2,
        .run = spawning_says_what_is_wrong,
        .prepare = change_version},
-      TEST(an_actor_may_have_a_thread_of_its_own, 2),
-      TEST(scalars_and_names_arrive, 2),
-      TEST(values_of_each_kind_arrive_and_come_back, 2),
-      TEST(a_list_of_many_values_arrives, 2),
-      TEST(statuses_are_values_too, 2),
-      TEST(errors_keep_their_identity, 3),
-      TEST(arguments_that_do_not_fit_are_refused, 2),
-      TEST(what_cannot_cross_is_refused, 2),
-      TEST(stale_handles_are_not_found, 2),
-      TEST(replies_may_come_later_and_in_any_order, 3),
-      TEST(calls_go_through_several_processes, 3),
-      TEST(a_handler_knows_who_sent, 3),
-      TEST(a_deadline_ends_a_call_and_tells_the_callee, 2),
-      TEST(deadlines_travel, 3),
-      TEST(cancelling_reaches_the_callee_and_whom_it_called, 3),
-      TEST(dropping_a_future_cancels_nothing, 2),
+      PROCESS_TEST(an_actor_may_have_a_thread_of_its_own, 2),
+      PROCESS_TEST(scalars_and_names_arrive, 2),
+      PROCESS_TEST(values_of_each_kind_arrive_and_come_back, 2),
+      PROCESS_TEST(a_list_of_many_values_arrives, 2),
+      PROCESS_TEST(statuses_are_values_too, 2),
+      PROCESS_TEST(errors_keep_their_identity, 3),
+      PROCESS_TEST(arguments_that_do_not_fit_are_refused, 2),
+      PROCESS_TEST(what_cannot_cross_is_refused, 2),
+      PROCESS_TEST(stale_handles_are_not_found, 2),
+      PROCESS_TEST(replies_may_come_later_and_in_any_order, 3),
+      PROCESS_TEST(calls_go_through_several_processes, 3),
+      PROCESS_TEST(a_handler_knows_who_sent, 3),
+      PROCESS_TEST(a_deadline_ends_a_call_and_tells_the_callee, 2),
+      PROCESS_TEST(deadlines_travel, 3),
+      PROCESS_TEST(cancelling_reaches_the_callee_and_whom_it_called, 3),
+      PROCESS_TEST(dropping_a_future_cancels_nothing, 2),
   };
   return process_main(argument_count, arguments, tests,
                       sizeof(tests) / sizeof(tests[0]));

@@ -37,6 +37,13 @@ struct process_test {
   uint64_t may_die;
 };
 
+// One job with this body, named after it.
+#define PROCESS_TEST(body, ranks) \
+  { #body, ranks, body, NULL, NULL, NULL, 0 }
+// The same, in which these ranks may die.
+#define PROCESS_TEST_OF_DEATH(body, ranks, mortals) \
+  { #body, ranks, body, NULL, NULL, NULL, mortals }
+
 // The whole `main` of a test program.
 int process_main(int argument_count, char** arguments,
                  const process_test_t* tests, size_t test_count);

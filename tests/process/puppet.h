@@ -131,15 +131,24 @@ weft_status_t puppet_end(weft_future_t* future);
 
 int64_t puppet_process(weft_runtime_t* runtime, weft_actor_t actor);
 puppet_figures_t puppet_figures(weft_runtime_t* runtime, weft_actor_t actor);
+// The number behind another in a list that an endpoint answers; the list is
+// released.
+int64_t puppet_number_at(weft_value_t list, size_t index);
 // Kills the process of an actor, and waits until this process knows.
 void puppet_kill(weft_runtime_t* runtime, weft_actor_t actor);
 // Waits until an endpoint answers a number.
 void puppet_expect(weft_runtime_t* runtime, weft_actor_t actor,
                    uint32_t endpoint, int64_t number);
+// Waits until an actor is not found any more.
+void puppet_expect_gone(weft_runtime_t* runtime, weft_actor_t actor);
 // Waits until nothing of this runtime's is lent.
 void puppet_expect_nothing_lent(weft_runtime_t* runtime);
 
 weft_value_t puppet_string(weft_runtime_t* runtime, const char* text);
+// Calls an endpoint of an actor by way of another, and waits.
+weft_status_t puppet_relay(weft_runtime_t* runtime, weft_actor_t by,
+                           weft_actor_t actor, uint32_t endpoint,
+                           weft_value_t value, weft_value_t* out_value);
 // A string of one letter again and again.
 weft_value_t puppet_long_string(weft_runtime_t* runtime, size_t length);
 weft_value_t puppet_list(weft_runtime_t* runtime, const weft_value_t* values,
