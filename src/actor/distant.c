@@ -173,20 +173,25 @@ static bool list(distant_t* distant, weft_cold_t** spare, uint32_t endpoint) {
   return is_new;
 }
 
+// Waits for the end. Owns: takes `exited` over.
+static void await_exit(distant_t* distant, weft_future_t* exited) {
+  weft_mutex_t* lock = &distant->layer->watch_lock;
+  weft_mutex_lock(lock);
+  distant->exited = exited;
+  bool is_dropped = distant->is_dropped;
+  weft_mutex_unlock(lock);
+  if (is_dropped) {
+    weft_future_cancel(exited);
+  }
+  weft_future_add_waiter(exited, &distant->on_exit);
+}
+
 // Asks, and waits for the answer. An end that is known at once is told at once.
 static void follow(distant_t* distant) {
-  weft_mutex_t* lock = &distant->layer->watch_lock;
   weft_future_t* exited = NULL;
   weft_status_t status = ask(distant, &exited);
   if (status == WEFT_OK) {
-    weft_mutex_lock(lock);
-    distant->exited = exited;
-    bool is_dropped = distant->is_dropped;
-    weft_mutex_unlock(lock);
-    if (is_dropped) {
-      weft_future_cancel(exited);
-    }
-    weft_future_add_waiter(exited, &distant->on_exit);
+    await_exit(distant, exited);
     return;
   }
   if (unlist(distant)) {
@@ -196,10 +201,13 @@ static void follow(distant_t* distant) {
   free_distant(distant);
 }
 
-weft_status_t weft_distant_watch(weft_actor_layer_t* layer,
-                                 weft_distant_kind_t kind, weft_actor_t watcher,
-                                 weft_actor_t target, uint32_t endpoint) {
+// Makes one and lists it; NULL when it is not needed.
+static weft_status_t create_listed(weft_actor_layer_t* layer,
+                                   weft_distant_kind_t kind,
+                                   weft_actor_t watcher, weft_actor_t target,
+                                   uint32_t endpoint, distant_t** out_distant) {
   weft_cold_t* spare = NULL;
+  *out_distant = NULL;
   WEFT_RETURN_IF_ERROR(weft_cold_create(layer->runtime, &spare));
   distant_t* distant = create_distant(layer, kind, watcher, target, endpoint);
   if (distant == NULL) {
@@ -211,9 +219,33 @@ weft_status_t weft_distant_watch(weft_actor_layer_t* layer,
   bool is_new = kind == WEFT_DISTANT_NAME || list(distant, &spare, endpoint);
   weft_cold_free(layer->runtime, spare);
   if (is_new) {
-    follow(distant);
+    *out_distant = distant;
   } else {
     free_distant(distant);
+  }
+  return WEFT_OK;
+}
+
+weft_status_t weft_distant_watch(weft_actor_layer_t* layer,
+                                 weft_distant_kind_t kind, weft_actor_t watcher,
+                                 weft_actor_t target, uint32_t endpoint) {
+  distant_t* distant;
+  WEFT_RETURN_IF_ERROR(
+      create_listed(layer, kind, watcher, target, endpoint, &distant));
+  if (distant != NULL) {
+    follow(distant);
+  }
+  return WEFT_OK;
+}
+
+weft_status_t weft_distant_link_by(weft_actor_layer_t* layer,
+                                   weft_actor_t watcher, weft_actor_t target,
+                                   weft_future_t* exited) {
+  distant_t* distant;
+  WEFT_RETURN_IF_ERROR(
+      create_listed(layer, WEFT_DISTANT_LINK, watcher, target, 0, &distant));
+  if (distant != NULL) {
+    await_exit(distant, weft_future_retain(exited));
   }
   return WEFT_OK;
 }

@@ -83,24 +83,44 @@ static bool add_link(weft_actor_layer_t* layer, link_t** link,
 }
 
 // --- Actors of other runtimes -----------------------------------------------
-// Each side watches the other's end.
+// Each side watches the other's end. Who links knows its own end first, and
+// sends it along as a future: so an end right after the link is seen as what
+// it is.
 
-static void tell_other_side(weft_actor_layer_t* layer, uint32_t endpoint,
-                            weft_actor_t self, weft_actor_t actor) {
+// Tells the runtime of the other actor. It is no part of the work at hand: it
+// neither ends with it, nor by its deadline.
+static void tell_other_side(weft_actor_layer_t* layer, weft_actor_t actor,
+                            uint32_t endpoint,
+                            const weft_arguments_t* arguments) {
+  weft_activity_t* activity = weft_thread_self.activity;
+  weft_thread_self.activity = NULL;
   weft_status_t status = weft_send(
       layer->runtime, weft_system_actor(actor.rank, actor.incarnation),
-      endpoint, WEFT_ARGUMENTS(weft_actor_value(actor), weft_actor_value(self)),
-      NULL);
+      endpoint, arguments, NULL);
+  weft_thread_self.activity = activity;
   // A peer that is gone needs not be told: this side's watch ends, too.
   weft_status_release(status);
 }
 
 static weft_status_t link_remote(weft_actor_layer_t* layer, weft_actor_t self,
                                  weft_actor_t actor) {
-  WEFT_RETURN_IF_ERROR(
-      weft_distant_watch(layer, WEFT_DISTANT_LINK, self, actor, 0));
-  tell_other_side(layer, WEFT_SYSTEM_LINK, self, actor);
-  return WEFT_OK;
+  weft_future_t* exited = NULL;
+  weft_value_t end = weft_none();
+  WEFT_RETURN_IF_ERROR(weft_actor_exited(layer->runtime, self, &exited));
+  const weft_value_t future = weft_future_lend(exited);
+  weft_status_t status =
+      weft_list_create(layer->runtime->allocator, &future, 1, &end);
+  if (status == WEFT_OK) {
+    status = weft_distant_watch(layer, WEFT_DISTANT_LINK, self, actor, 0);
+  }
+  if (status == WEFT_OK) {
+    tell_other_side(
+        layer, actor, WEFT_SYSTEM_LINK,
+        WEFT_ARGUMENTS(weft_actor_value(actor), weft_actor_value(self), end));
+  }
+  weft_value_release(end);
+  weft_future_release(exited);
+  return status;
 }
 
 // --- Linking ----------------------------------------------------------------
@@ -139,7 +159,9 @@ void weft_context_unlink(weft_context_t* context, weft_actor_t actor) {
   weft_actor_t self = weft_entry_handle(context->entry);
   if (weft_actor_is_remote(layer->runtime, actor)) {
     weft_distant_unwatch(layer, WEFT_DISTANT_LINK, self, actor);
-    tell_other_side(layer, WEFT_SYSTEM_UNLINK, self, actor);
+    tell_other_side(
+        layer, actor, WEFT_SYSTEM_UNLINK,
+        WEFT_ARGUMENTS(weft_actor_value(actor), weft_actor_value(self)));
     return;
   }
   weft_mutex_lock(&layer->watch_lock);

@@ -102,6 +102,11 @@ typedef enum weft_distant_kind {
 weft_status_t weft_distant_watch(weft_actor_layer_t* layer,
                                  weft_distant_kind_t kind, weft_actor_t watcher,
                                  weft_actor_t target, uint32_t endpoint);
+// Links an actor of this runtime to one of a peer that has linked itself, and
+// has sent what becomes of it. Errors: RESOURCE_EXHAUSTED.
+weft_status_t weft_distant_link_by(weft_actor_layer_t* layer,
+                                   weft_actor_t watcher, weft_actor_t target,
+                                   weft_future_t* exited);
 void weft_distant_unwatch(weft_actor_layer_t* layer, weft_distant_kind_t kind,
                           weft_actor_t watcher, weft_actor_t target);
 // The watcher that had this cold part has ended.

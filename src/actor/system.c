@@ -131,15 +131,25 @@ static weft_status_t handle_exited(weft_context_t* context, void* state,
   return answer_with(context, exited);
 }
 
-// The first is an actor of this runtime, the second of another.
+// The first is an actor of this runtime, the second of another; its end is the
+// third, in a list, so that a future is a future still.
 static weft_status_t handle_link(weft_context_t* context, void* state,
                                  const weft_value_t* arguments,
                                  weft_value_t* out_result) {
+  const weft_value_t* end;
+  size_t count;
+  weft_future_t* exited;
   (void)state;
   (void)out_result;
-  return weft_distant_watch(weft_actor_layer_of(weft_context_runtime(context)),
-                            WEFT_DISTANT_LINK, actor_of(arguments[0]),
-                            actor_of(arguments[1]), 0);
+  WEFT_RETURN_IF_ERROR(weft_value_as_list(arguments[2], &end, &count));
+  if (count != 1 || weft_value_kind(end[0]) != WEFT_KIND_FUTURE) {
+    // It has ended, in order.
+    return WEFT_OK;
+  }
+  WEFT_RETURN_IF_ERROR(weft_value_as_future(end[0], &exited));
+  return weft_distant_link_by(
+      weft_actor_layer_of(weft_context_runtime(context)),
+      actor_of(arguments[0]), actor_of(arguments[1]), exited);
 }
 
 static weft_status_t handle_unlink(weft_context_t* context, void* state,
@@ -209,6 +219,7 @@ static const weft_parameter_t stop_parameters[] = {
 static const weft_parameter_t pair_parameters[] = {
     {"own", WEFT_KIND_ACTOR},
     {"other", WEFT_KIND_ACTOR},
+    {"end", WEFT_KIND_LIST},
 };
 static const weft_parameter_t register_parameters[] = {
     {"name", WEFT_KIND_STRING},
@@ -219,7 +230,7 @@ static const weft_endpoint_t endpoints[WEFT_SYSTEM_ENDPOINTS] = {
     [WEFT_SYSTEM_SPAWN] = {"spawn", handle_spawn, spawn_parameters, 5},
     [WEFT_SYSTEM_STOP] = {"stop", handle_stop, stop_parameters, 3},
     [WEFT_SYSTEM_EXITED] = {"exited", handle_exited, pair_parameters, 1},
-    [WEFT_SYSTEM_LINK] = {"link", handle_link, pair_parameters, 2},
+    [WEFT_SYSTEM_LINK] = {"link", handle_link, pair_parameters, 3},
     [WEFT_SYSTEM_UNLINK] = {"unlink", handle_unlink, pair_parameters, 2},
     [WEFT_SYSTEM_REGISTER] = {"register", handle_register, register_parameters,
                               2},
