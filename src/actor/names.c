@@ -350,10 +350,27 @@ void weft_names_forget_remote(weft_actor_layer_t* layer, weft_actor_t actor) {
 
 // --- Registering ------------------------------------------------------------
 
+// What can be known without asking. That an actor of another rank is gone shows
+// when it is watched, and frees the name again. Errors: NOT_FOUND; PEER_DIED
+// and CLOSED for a rank that is gone.
+static weft_status_t check_actor(weft_actor_layer_t* layer,
+                                 weft_actor_t actor) {
+  weft_peer_t* peer;
+  if (weft_actor_is_remote(layer->runtime, actor)) {
+    return weft_peers_find(layer->runtime, actor.rank, actor.incarnation,
+                           &peer);
+  }
+  const weft_actor_entry_t* entry = weft_roster_find(layer, actor);
+  return entry == NULL || weft_mailbox_is_dead(&entry->in)
+             ? weft_actor_not_found(actor)
+             : WEFT_OK;
+}
+
 weft_status_t weft_actor_register(weft_runtime_t* runtime, const char* name,
                                   weft_actor_t actor) {
   weft_actor_layer_t* layer = weft_actor_layer_of(runtime);
   WEFT_RETURN_IF_ERROR(check_text(name));
+  WEFT_RETURN_IF_ERROR(check_actor(layer, actor));
   if (runtime->rank != NAMES_RANK) {
     return ask_names(runtime, WEFT_SYSTEM_REGISTER, name, &actor);
   }
