@@ -209,6 +209,19 @@ static weft_status_t create_message(weft_peer_t* peer,
   return WEFT_OK;
 }
 
+// Why nobody is there for a frame. Owns: takes `status` over.
+static weft_status_t nobody_there(const weft_peer_t* peer,
+                                  weft_status_t status) {
+  const weft_actor_layer_t* layer = weft_actor_layer_of(peer->runtime);
+  // Relaxed: whoever sends while the layer stops may hear either.
+  if (!atomic_load_explicit(&layer->is_stopping, memory_order_relaxed)) {
+    return status;
+  }
+  return weft_status_make_caused(WEFT_STATUS_CLOSED, status,
+                                 "the runtime of rank %u stops",
+                                 peer->runtime->rank);
+}
+
 // Puts a message into its mailbox, with the reply of a call.
 static weft_status_t put(weft_peer_t* peer, const weft_frame_t* frame,
                          weft_actor_entry_t* entry, weft_message_t* message) {
@@ -229,9 +242,10 @@ static weft_status_t put(weft_peer_t* peer, const weft_frame_t* frame,
     weft_future_release(&inbound->future);
     weft_future_release(&inbound->future);
   }
-  return weft_status_make(WEFT_STATUS_NOT_FOUND,
-                          "actor #%u of rank %u has ended", frame->target_index,
-                          peer->runtime->rank);
+  return nobody_there(
+      peer,
+      weft_status_make(WEFT_STATUS_NOT_FOUND, "actor #%u of rank %u has ended",
+                       frame->target_index, peer->runtime->rank));
 }
 
 static weft_status_t find(const weft_peer_t* peer, const weft_frame_t* frame,
@@ -246,7 +260,7 @@ static weft_status_t find(const weft_peer_t* peer, const weft_frame_t* frame,
   };
   *out_entry = weft_roster_find(layer, actor);
   if (*out_entry == NULL || weft_entry_class(*out_entry) == NULL) {
-    return weft_actor_not_found(actor);
+    return nobody_there(peer, weft_actor_not_found(actor));
   }
   return WEFT_OK;
 }
