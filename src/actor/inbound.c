@@ -9,6 +9,7 @@
 #include "actor/remote.h"
 #include "actor/roster.h"
 #include "peer/outcome.h"
+#include "sys/crash_point.h"
 
 // --- Calls that are served --------------------------------------------------
 
@@ -49,6 +50,7 @@ static void outcome_came(weft_waiter_t* waiter, weft_future_t* future) {
   if (take_call(inbound->peer, inbound->node.key) == NULL) {
     return;
   }
+  weft_crash_point("before a reply is sent");
   weft_frame_t head = {
       .type = WEFT_FRAME_REPLY,
       .id = inbound->node.key,
@@ -283,6 +285,7 @@ static weft_status_t deliver(weft_peer_t* peer, const weft_frame_t* frame,
 static void receive_call(weft_peer_t* peer, const weft_frame_t* frame) {
   weft_delivery_t delivery;
   weft_status_t status = weft_delivery_read(peer, frame, &delivery);
+  weft_crash_point("with a call received");
   if (status == WEFT_OK) {
     status = deliver(peer, frame, &delivery);
     weft_delivery_deinit(peer, &delivery);

@@ -15,6 +15,7 @@
 #include "actor/roster.h"
 #include "actor/spawn.h"
 #include "async/future_internal.h"
+#include "sys/crash_point.h"
 
 // The first entry of a table, in its first use.
 #define SYSTEM_INDEX 0
@@ -93,6 +94,7 @@ static weft_status_t handle_spawn(weft_context_t* context, void* state,
   };
   WEFT_RETURN_IF_ERROR(
       weft_spawn(runtime, actor_class, init[0], &options, &actor));
+  weft_crash_point("with an actor spawned");
   *out_result = weft_actor_value(actor);
   return WEFT_OK;
 }

@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "job/find.h"
 #include "job/protocol.h"
+#include "sys/crash_point.h"
 #include "sys/local.h"
 #include "sys/sys.h"
 #include "sys/unix_socket.h"
@@ -389,6 +390,7 @@ static bool ask_locked(weft_job_client_t* client, uint16_t rank) {
   weft_job_message_t message = weft_job_message(WEFT_JOB_CONNECT);
   message.rank = rank;
   bool is_sent = say_locked(client, &message);
+  weft_crash_point("with a connection asked for");
   if (!is_sent && (client->ranks[rank] & UNSENT) == 0) {
     client->ranks[rank] |= UNSENT;
     client->unsent_count++;

@@ -17,6 +17,7 @@
 #include "base/container.h"
 #include "base/memory.h"
 #include "memory/memory.h"
+#include "sys/crash_point.h"
 #include "sys/slab.h"
 
 // --- Entries of a frame -----------------------------------------------------
@@ -234,6 +235,7 @@ static void loan_ended(void* user, weft_holder_t owner,
   if (peer == NULL) {
     return;
   }
+  weft_crash_point("before a loan is given back");
   weft_mutex_lock(&peer->lock);
   if (weft_peer_state(peer) != WEFT_PEER_DEAD &&
       peer->ended_count < peer->loan_capacity) {

@@ -14,6 +14,7 @@
 #include "memory/memory.h"
 #include "peer/loans.h"
 #include "peer/remote.h"
+#include "sys/crash_point.h"
 #include "trace/trace.h"
 
 // What is at most this large is copied into the frame. Units: bytes.
@@ -383,6 +384,7 @@ static weft_status_t lend(item_t* item, weft_peer_t* peer) {
     WEFT_RETURN_IF_ERROR(weft_loans_lend_on(peers, owner, &name, to));
   }
   item->is_lent = true;
+  weft_crash_point("with a loan counted");
   return WEFT_OK;
 }
 

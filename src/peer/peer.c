@@ -164,16 +164,19 @@ static void close_link_locked(weft_peer_t* peer, weft_status_t reason) {
 void weft_peers_attach(weft_peer_t* peer, weft_link_t* link) {
   weft_mutex_lock(&peer->lock);
   weft_assert(peer->link == NULL);
-  peer->link = link;
+  bool is_closed = peer->is_closed;
+  peer->link = is_closed ? NULL : link;
   bool is_wanted = weft_peer_state(peer) == WEFT_PEER_CONNECTING;
   if (is_wanted) {
     set_state_locked(peer, WEFT_PEER_UP);
-  } else {
-    // It is dead: by the link itself, which is over then, or by what others
-    // said of it.
+  } else if (!is_closed) {
+    // It is dead by what others said of it.
     close_link_locked(peer, WEFT_OK);
   }
   weft_mutex_unlock(&peer->lock);
+  if (is_closed) {
+    weft_link_destroy(link);
+  }
   if (is_wanted) {
     weft_log_debug("peer", "rank %u is connected", peer->rank);
     // What waits for the link.
@@ -498,6 +501,7 @@ static bool is_word_due_locked(const weft_peer_t* peer, weft_status_t reason) {
          (code == WEFT_STATUS_PEER_DIED || code == WEFT_STATUS_CLOSED);
 }
 
+// A dead peer keeps no descriptors and no memory of its link.
 static void link_closed(weft_link_sink_t* sink, weft_status_t reason) {
   weft_peer_t* peer = peer_of(sink);
   weft_mutex_lock(&peer->lock);
@@ -510,6 +514,9 @@ static void link_closed(weft_link_sink_t* sink, weft_status_t reason) {
   if (waits) {
     peer->last_word = weft_status_retain(reason);
   }
+  weft_link_t* link = peer->link;
+  peer->link = NULL;
+  peer->is_closed = true;
   weft_mutex_unlock(&peer->lock);
   if (waits) {
     weft_runtime_t* runtime = peer->runtime;
@@ -524,6 +531,7 @@ static void link_closed(weft_link_sink_t* sink, weft_status_t reason) {
   } else {
     bury(peer, reason);
   }
+  weft_link_destroy(link);
 }
 
 static const weft_link_sink_vtable_t sink_vtable = {

@@ -105,6 +105,8 @@ struct weft_peer {
   // --- Guarded by the lock ---
   weft_mutex_t lock;
   weft_link_t* link;
+  // The link has ended, and was the last.
+  bool is_closed;
   // Why it is dead.
   weft_status_t reason;
   // How it died, as the connector said; before the link has ended.

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "link/shm/lane.h"
+#include "sys/crash_point.h"
 
 _Static_assert(sizeof(weft_shm_hello_t) == 32, "the format");
 _Static_assert(sizeof(weft_shm_note_t) == 16, "the format");
@@ -23,7 +24,10 @@ weft_status_t weft_shm_send_hello(
   };
   memcpy(message.descriptors, descriptors,
          sizeof(int) * WEFT_SHM_HELLO_DESCRIPTORS);
-  return weft_socket_send(socket, &message);
+  weft_crash_point("before its hello");
+  weft_status_t status = weft_socket_send(socket, &message);
+  weft_crash_point("behind its hello");
+  return status;
 }
 
 weft_status_t weft_shm_send_descriptor(int socket, uint64_t tag,
@@ -35,7 +39,10 @@ weft_status_t weft_shm_send_descriptor(int socket, uint64_t tag,
       .descriptors = {descriptor},
       .descriptor_count = 1,
   };
-  return weft_socket_send(socket, &message);
+  weft_crash_point("before a descriptor");
+  weft_status_t status = weft_socket_send(socket, &message);
+  weft_crash_point("behind a descriptor");
+  return status;
 }
 
 void weft_shm_send_ring(int socket) {

@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "link/shm/shm_internal.h"
+#include "sys/crash_point.h"
 
 // After this many polls in vain the peer is told what was taken. Until then
 // that goes with the next frame, for nothing: by itself it takes the line of
@@ -74,7 +75,9 @@ static void take_hello(weft_shm_link_t* link, weft_shm_received_t* received) {
   // Relaxed: a number by itself.
   atomic_store_explicit(&link->peer_process, received->message.process,
                         memory_order_relaxed);
+  weft_crash_point("before it attaches");
   weft_shm_attach(link);
+  weft_crash_point("behind it has attached");
 }
 
 static void take_descriptor(weft_shm_link_t* link,
@@ -82,6 +85,7 @@ static void take_descriptor(weft_shm_link_t* link,
   int descriptor = received->message.descriptors[0];
   received->message.descriptor_count = 0;
   link->descriptors_received++;
+  weft_crash_point("with a descriptor received");
   if (link->is_muted) {
     weft_sys_close(descriptor);
   } else {
@@ -192,6 +196,7 @@ static uint32_t deliver(weft_shm_link_t* link, uint64_t cursors) {
     break_link(link, make_no_sense(link, "the tail"));
     return 0;
   }
+  weft_crash_point("before frames are taken");
   if (!take_descriptors(link)) {
     return 0;
   }
@@ -207,6 +212,7 @@ static uint32_t deliver(weft_shm_link_t* link, uint64_t cursors) {
   }
   // Relaxed: if the peer begins to want room after this, it finds some once
   // this side has been idle for a moment.
+  weft_crash_point("behind frames were taken");
   if (bytes_owed(link) > 0 && atomic_load_explicit(&link->in.shared->wants_room,
                                                    memory_order_relaxed) != 0) {
     tell_head(link);

@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "link/shm/shm_internal.h"
+#include "sys/crash_point.h"
 
 // --- Publishing -------------------------------------------------------------
 
@@ -87,11 +88,13 @@ static void publish_locked(weft_shm_link_t* link) {
   const weft_lane_shared_t* peer =
       atomic_load_explicit(&link->peer, memory_order_acquire);
   uint32_t express = express_locked(link, peer, published, committed);
+  weft_crash_point("before frames are published");
   // Sequentially consistent: pairs with the peer's loads after it has stored
   // `asleep` or `wants_room`.
   atomic_store_explicit(&link->out.shared->cursors,
                         weft_lane_cursors(committed, express, consumed),
                         memory_order_seq_cst);
+  weft_crash_point("with frames published");
   // Relaxed, both: hints to who writes, and who polls.
   atomic_store_explicit(&link->published, committed, memory_order_relaxed);
   atomic_store_explicit(&link->published_head, consumed, memory_order_relaxed);
@@ -101,6 +104,7 @@ static void publish_locked(weft_shm_link_t* link) {
       (has_frames ||
        atomic_load_explicit(&peer->wants_room, memory_order_seq_cst) != 0)) {
     ring_locked(link);
+    weft_crash_point("behind the bell");
   }
 }
 
@@ -293,6 +297,7 @@ static weft_status_t link_reserve(weft_link_t* base, size_t size_bytes,
 
 static void link_commit(weft_link_t* base, size_t size_bytes) {
   weft_shm_link_t* link = weft_shm_link_of(base);
+  weft_crash_point("before a frame is complete");
   weft_lane_commit(&link->out, (uint32_t)size_bytes);
   // Relaxed, both: as in `link_flush`.
   uint32_t unpublished =
@@ -359,6 +364,7 @@ static void link_close(weft_link_t* base, weft_status_t reason) {
   atomic_store_explicit(&link->out.shared->farewell,
                         code != WEFT_STATUS_OK ? code : WEFT_STATUS_CLOSED,
                         memory_order_release);
+  weft_crash_point("with a farewell said");
   weft_socket_shutdown(link->socket);
   set_attention(link, WEFT_SHM_CLOSING);
   weft_shm_service_kick(link->shm);
