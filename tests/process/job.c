@@ -24,7 +24,7 @@
 #define SELF "/proc/self/exe"
 #define MEMBER_WORD "--member"
 // A job that has not ended by then never will. Units: ns.
-#define PATIENCE_NS INT64_C(150000000000)
+#define PATIENCE_NS INT64_C(20000000000)
 
 bool process_is_slow(void) {
   return WEFT_SANITIZER;
