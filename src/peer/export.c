@@ -343,6 +343,26 @@ void weft_exports_strike_off(weft_peer_t* peer) {
   }
 }
 
+void weft_exports_stop(weft_peers_t* peers) {
+  uint32_t place = 0;
+  export_t* export;
+  do {
+    weft_mutex_lock(&peers->calls_lock);
+    export = weft_ids_next(&peers->exports, &place);
+    if (export != NULL) {
+      export->users++;
+    }
+    weft_mutex_unlock(&peers->calls_lock);
+    if (export != NULL) {
+      if (weft_future_remove_waiter(export->future, &export->waiter)) {
+        // The waiter's own use.
+        drop(export);
+      }
+      drop(export);
+    }
+  } while (export != NULL);
+}
+
 // --- As the maker -----------------------------------------------------------
 
 // The answer on its way.

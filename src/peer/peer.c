@@ -580,6 +580,7 @@ void weft_peers_stop(weft_runtime_t* runtime) {
   if (peers != NULL) {
     weft_heartbeat_stop(peers);
     weft_peers_visit(peers, stop_peer, NULL);
+    weft_exports_stop(peers);
   }
 }
 

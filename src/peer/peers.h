@@ -82,6 +82,12 @@ void weft_calls_strike_off(weft_peer_t* peer);
 void weft_remote_receive(weft_peer_t* peer, const weft_frame_t* frame);
 void weft_remote_strike_off(weft_peer_t* peer);
 
+// --- export.c ---------------------------------------------------------------
+
+// After the end of all peers: futures that others waited for may have an
+// outcome when nothing is left to send it with.
+void weft_exports_stop(weft_peers_t* peers);
+
 // --- heartbeat.c ------------------------------------------------------------
 
 // Environment: WEFT_PEER_TIMEOUT; see runtime.h.
