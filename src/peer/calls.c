@@ -18,7 +18,7 @@ weft_status_t weft_calls_add(weft_peer_t* peer, weft_pending_t* pending,
   bool is_listed = pending->id != 0;
   if (is_listed) {
     weft_dlist_append(&peer->pending, &pending->node);
-    weft_heartbeat_start_locked(peers);
+    weft_heartbeat_start_locked(peer);
   }
   weft_mutex_unlock(&peers->calls_lock);
   if (is_dead) {

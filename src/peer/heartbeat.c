@@ -71,6 +71,8 @@ static void look_at(weft_peer_t* peer, void* user) {
   weft_peers_t* peers = peer->peers;
   weft_mutex_lock(&peers->calls_lock);
   bool is_waited_for = !weft_dlist_is_empty(&peer->pending);
+  bool was_called = peer->was_called;
+  peer->was_called = false;
   weft_mutex_unlock(&peers->calls_lock);
   // Relaxed: only compared.
   uint64_t heard = atomic_load_explicit(&peer->heard, memory_order_relaxed);
@@ -81,7 +83,8 @@ static void look_at(weft_peer_t* peer, void* user) {
     return;
   }
   peer->silent_ticks = is_silent ? peer->silent_ticks + 1 : 0;
-  *is_quiet &= !is_silent;
+  peer->has_answered = !was_called && (peer->has_answered || !is_silent);
+  *is_quiet &= peer->has_answered;
   if (peer->silent_ticks == SUSPECT_TICKS) {
     weft_log_warning("peer", "rank %u has said nothing for %.1f s", peer->rank,
                      silence_s(peer, SUSPECT_TICKS));
@@ -123,7 +126,9 @@ static void beat(weft_timer_t* timer, void* user) {
   weft_mutex_unlock(&peers->calls_lock);
 }
 
-void weft_heartbeat_start_locked(weft_peers_t* peers) {
+void weft_heartbeat_start_locked(weft_peer_t* peer) {
+  weft_peers_t* peers = peer->peers;
+  peer->was_called = true;
   peers->has_new_call = true;
   if (!peers->is_beating && !peers->is_stopping && peers->tick_ns > 0) {
     arm_locked(peers, false);

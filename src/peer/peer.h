@@ -139,6 +139,10 @@ struct weft_peer {
   // Rings when the connector's word is not waited for any longer.
   weft_timer_t patience;
   // --- The heartbeat's own ---
+  // A call was made since the last beat; guarded by `calls_lock`.
+  bool was_called;
+  // It was heard after the last call.
+  bool has_answered;
   uint64_t heard_before;
   uint32_t silent_ticks;
 };

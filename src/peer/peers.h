@@ -92,9 +92,9 @@ void weft_exports_stop(weft_peers_t* peers);
 
 // Environment: WEFT_PEER_TIMEOUT; see runtime.h.
 void weft_heartbeat_init(weft_peers_t* peers);
-// Somebody waits for a peer, for an answer more: looks from time to time
+// Somebody waits for the peer, for an answer more: looks from time to time
 // whether it still lives. `calls_lock` is held.
-void weft_heartbeat_start_locked(weft_peers_t* peers);
+void weft_heartbeat_start_locked(weft_peer_t* peer);
 void weft_heartbeat_receive(weft_peer_t* peer, const weft_frame_t* frame);
 void weft_heartbeat_stop(weft_peers_t* peers);
 
