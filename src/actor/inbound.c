@@ -325,9 +325,10 @@ static inbound_t* take_any_call(weft_peer_t* peer) {
 
 static void peer_died(weft_peer_t* peer, weft_status_t reason) {
   inbound_t* inbound;
-  (void)reason;
   while ((inbound = take_any_call(peer)) != NULL) {
-    cancel_call(inbound);
+    // Others may have been given the future: they are told why.
+    weft_future_cancel_with(&inbound->future, weft_status_retain(reason));
+    weft_future_release(&inbound->future);
   }
 }
 

@@ -285,12 +285,19 @@ void weft_future_complete_owned(weft_future_t* future, weft_status_t error,
 }
 
 bool weft_future_cancel(weft_future_t* future) {
-  if (weft_word_is_claimed(weft_future_word(future))) {
-    return false;
-  }
+  return !weft_word_is_claimed(weft_future_word(future)) &&
+         weft_future_cancel_with(future, WEFT_OK);
+}
+
+bool weft_future_cancel_with(weft_future_t* future, weft_status_t cause) {
   // Made before LOCK is taken, which no call into an allocator may prolong.
-  weft_status_t status = weft_status_make(
-      WEFT_STATUS_CANCELLED, "the %s was cancelled", future->class->name);
+  weft_status_t status =
+      cause == WEFT_OK
+          ? weft_status_make(WEFT_STATUS_CANCELLED, "the %s was cancelled",
+                             future->class->name)
+          : weft_status_make_caused(WEFT_STATUS_CANCELLED, cause,
+                                    "the %s was cancelled",
+                                    future->class->name);
   if (!weft_future_claim(future, 0)) {
     weft_status_release(status);
     return false;

@@ -151,6 +151,10 @@ bool weft_future_complete(weft_future_t* future, weft_status_t error,
 void weft_future_complete_owned(weft_future_t* future, weft_status_t error,
                                 weft_value_t value);
 
+// As `weft_future_cancel`, for a reason other than that nobody wants it.
+// Owns: takes `cause` over.
+bool weft_future_cancel_with(weft_future_t* future, weft_status_t cause);
+
 // True when somebody is told of the outcome: a waiter, a follower, a hook.
 // Followers hold no reference, so a future of one reference may still be
 // wanted.
