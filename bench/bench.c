@@ -45,8 +45,9 @@ bool weft_bench_unit_is_rate(weft_bench_unit_t unit) {
 // --- The table --------------------------------------------------------------
 
 static const weft_bench_group_t* const groups[] = {
-    &weft_bench_future, &weft_bench_mailbox, &weft_bench_actor,
-    &weft_bench_link_shm, &weft_bench_calls};
+    &weft_bench_future,   &weft_bench_mailbox, &weft_bench_actor,
+    &weft_bench_link_shm, &weft_bench_calls,   &weft_bench_tensors,
+    &weft_bench_jobs};
 #define GROUP_COUNT (sizeof(groups) / sizeof(groups[0]))
 
 size_t weft_bench_case_count(void) {
@@ -133,6 +134,7 @@ static double figure_of(weft_bench_unit_t unit, double elapsed_ns,
     case WEFT_BENCH_UNIT_MS:
       return elapsed_ns / 1e6;
     case WEFT_BENCH_UNIT_BYTES:
+    case WEFT_BENCH_UNIT_PERCENT:
     default:
       return NAN;
   }

@@ -27,7 +27,8 @@
   X(NS, "ns", false)         \
   X(MEGA_PER_S, "M/s", true) \
   X(MS, "ms", false)         \
-  X(BYTES, "B", false)
+  X(BYTES, "B", false)       \
+  X(PERCENT, "%", false)
 
 typedef enum weft_bench_unit {
 #define WEFT_BENCH_UNIT_ENUM(identifier, name, is_rate) \
@@ -94,6 +95,8 @@ extern const weft_bench_group_t weft_bench_mailbox;
 extern const weft_bench_group_t weft_bench_actor;
 extern const weft_bench_group_t weft_bench_link_shm;
 extern const weft_bench_group_t weft_bench_calls;
+extern const weft_bench_group_t weft_bench_tensors;
+extern const weft_bench_group_t weft_bench_jobs;
 
 // The number of all cases, and the one at `index` below that.
 size_t weft_bench_case_count(void);

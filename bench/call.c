@@ -23,7 +23,7 @@
 // it is half of what each takes from one process.
 #define WINDOW 256
 // Answers that are waited for at a time.
-#define STRIDE 128
+#define STRIDE 32
 #define PATIENCE_NS INT64_C(60000000000)
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -161,8 +161,8 @@ const weft_class_t weft_bench_driver_class = {
 
 static weft_status_t ask_driver(weft_bench_calls_t* calls, uint32_t endpoint,
                                 uint64_t count) {
-  WEFT_RETURN_IF_ERROR(weft_bench_send(calls->runtime, calls->driver, endpoint,
-                                       (int64_t)count));
+  WEFT_RETURN_IF_ERROR(
+      weft_bench_send(calls->runtime, calls->driver, endpoint, (int64_t)count));
   while (sem_wait(&calls->is_done) != 0) {
     // A signal came.
   }

@@ -18,8 +18,8 @@ enum {
   WEFT_BENCH_TARGET_TAKE,
   // Copies a tensor into memory of its own.
   WEFT_BENCH_TARGET_COPY,
-  // Spawns a target at each rank above its own, up to a number of ranks, and
-  // asks it something: so all of them are connected.
+  // Spawns a target at each rank from one on to one before another, and asks
+  // it something: so they are connected.
   WEFT_BENCH_TARGET_REACH,
   WEFT_BENCH_TARGET_ENDPOINTS
 };

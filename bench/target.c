@@ -98,23 +98,24 @@ static weft_status_t target_reach(weft_context_t* context, void* state,
                                   const weft_value_t* arguments,
                                   weft_value_t* out_result) {
   (void)state;
-  weft_runtime_t* runtime = weft_context_runtime(context);
-  int64_t ranks = 0;
-  WEFT_RETURN_IF_ERROR(weft_value_as_int64(arguments[0], &ranks));
-  for (uint32_t rank = weft_runtime_rank(runtime) + 1; rank < ranks; rank++) {
-    WEFT_RETURN_IF_ERROR(reach(runtime, rank));
+  int64_t from = arguments[0].as.int64;
+  int64_t to = arguments[1].as.int64;
+  for (int64_t rank = from; rank < to; rank++) {
+    WEFT_RETURN_IF_ERROR(reach(weft_context_runtime(context), (uint32_t)rank));
   }
-  *out_result = weft_int64(ranks);
+  *out_result = weft_int64(to - from);
   return WEFT_OK;
 }
 
 static const weft_parameter_t number_parameter = {"number", WEFT_KIND_INT64};
 static const weft_parameter_t tensor_parameter = {"tensor", WEFT_KIND_TENSOR};
+static const weft_parameter_t range_parameters[] = {{"from", WEFT_KIND_INT64},
+                                                    {"to", WEFT_KIND_INT64}};
 static const weft_endpoint_t target_endpoints[] = {
     [WEFT_BENCH_TARGET_ECHO] = {"echo", target_echo, &number_parameter, 1},
     [WEFT_BENCH_TARGET_TAKE] = {"take", target_take, &tensor_parameter, 1},
     [WEFT_BENCH_TARGET_COPY] = {"copy", target_copy, &tensor_parameter, 1},
-    [WEFT_BENCH_TARGET_REACH] = {"reach", target_reach, &number_parameter, 1},
+    [WEFT_BENCH_TARGET_REACH] = {"reach", target_reach, range_parameters, 2},
 };
 const weft_class_t weft_bench_target_class = {
     .name = "bench target",

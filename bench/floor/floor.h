@@ -54,4 +54,10 @@ extern const weft_floor_t weft_floor_link_ring;
 // Such a ring, each slot published by itself.
 extern const weft_floor_t weft_floor_call_ring;
 
+// Between two processes: a description of memory, and an answer; a copy from
+// private memory to private memory, and an answer. See tensor.c.
+extern const weft_floor_t weft_floor_handover;
+extern const weft_floor_t weft_floor_copy_1mb;
+extern const weft_floor_t weft_floor_copy_64mb;
+
 #endif  // WEFT_BENCH_FLOOR_FLOOR_H_
