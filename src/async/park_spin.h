@@ -6,10 +6,10 @@
 // waits: a small counter that short waits raise and long ones lower. Where
 // cores are shared with other processes waits are long, and nobody spins.
 //
-// Nobody spins for longer than a wake-up costs, so the worst case is twice
-// the cost of the best choice (Karlin's bound). But for a little less, two
-// that answer each other would sleep for ever once they do: a spin has to last
-// until the other, who has to be woken, answers.
+// Nobody spins for much longer than a wake-up costs, so the worst case is some
+// twice the cost of the best choice (Karlin's bound). With any less, two that
+// answer each other would sleep for ever once they do: a spin has to last until
+// the other, who has to be woken, answers.
 
 #ifndef WEFT_ASYNC_PARK_SPIN_H_
 #define WEFT_ASYNC_PARK_SPIN_H_
@@ -17,15 +17,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// How long a spin lasts at most: a little more than a wake-up costs here, which
-// is measured, within these bounds.
+// How long a spin lasts at most: half as much again as a wake-up costs here,
+// which is measured, within these bounds. Wake-ups vary that much.
 #define WEFT_SPIN_LEAST_NS 8000
 #define WEFT_SPIN_MOST_NS 50000
 // Pauses between two looks at what is waited for.
 #define WEFT_SPIN_PAUSES 8
 
 static inline int64_t weft_spin_limit_ns(int64_t wake_ns) {
-  int64_t limit_ns = wake_ns + wake_ns / 4;
+  int64_t limit_ns = wake_ns + wake_ns / 2;
   if (limit_ns < WEFT_SPIN_LEAST_NS) {
     return WEFT_SPIN_LEAST_NS;
   }

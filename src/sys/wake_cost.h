@@ -10,8 +10,9 @@
 
 #include <stdint.h>
 
-// From the wake-up until the thread runs: the best of a few that are tried, by
-// two threads, when this is first called; 0 where that cannot be done.
+// From the wake-up until the thread runs: the middle one of a few that are
+// tried, by two threads, when this is first called; 0 where that cannot be
+// done.
 // Thread: any. Blocks: the first time, for less than a millisecond, or as long
 // as others keep the cores from this process.
 int64_t weft_sys_wake_ns(void);
