@@ -28,8 +28,8 @@ enum {
 // What a shell exits with for a process that a signal ended.
 #define SIGNAL_EXIT_BASE 128
 // Descriptors that the launcher needs for a rank (its control socket, two
-// pipes), and for itself.
-#define DESCRIPTORS_A_RANK 3
+// pipes, its flight recorder), and for itself.
+#define DESCRIPTORS_A_RANK 4
 #define DESCRIPTORS_OWN 64
 
 static const char* const prefix_choices[] = {
@@ -150,6 +150,22 @@ static int exit_code_of(const weft_job_ending_t* ending) {
                                     : ending->exit_status;
 }
 
+// Events of each thread of a dead rank that are shown.
+#define EVENTS_SHOWN 20
+
+// What the threads of a rank did last, before a signal ended it.
+static void show_flight(weft_run_t* run, uint32_t rank) {
+  int flight = weft_job_host_take_flight(run->host, rank);
+  if (flight < 0) {
+    return;
+  }
+  weft_status_t status = weft_flight_show(flight, EVENTS_SHOWN, STDERR_FILENO);
+  if (status != WEFT_OK) {
+    weft_run_complain("rank %u: %s", rank, weft_status_message(status));
+    weft_status_release(status);
+  }
+}
+
 // Says how it failed; what was done to it on purpose is no failure.
 static void report(weft_run_t* run, const weft_run_rank_t* rank,
                    const weft_job_ending_t* ending) {
@@ -161,6 +177,9 @@ static void report(weft_run_t* run, const weft_run_rank_t* rank,
     return;
   } else {
     weft_run_complain("%s", text);
+  }
+  if (ending->signal_number != 0 && run->stop_signal == 0) {
+    show_flight(run, rank->rank);
   }
   if (run->exit_code == 0) {
     run->exit_code = exit_code_of(ending);

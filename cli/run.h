@@ -10,6 +10,7 @@
 
 #include "cli/cli.h"
 #include "job/host.h"
+#include "trace/flight.h"
 
 typedef struct weft_run weft_run_t;
 typedef struct weft_run_rank weft_run_rank_t;

@@ -209,7 +209,7 @@ static int complain_of_spawn(const weft_run_rank_t* rank, int error) {
     weft_run_complain(
         "rank %u cannot be started: %s; raise the limit of open files "
         "(ulimit -n) to at least %u",
-        rank->rank, uv_strerror(error), rank->run->settings->size * 3 + 64);
+        rank->rank, uv_strerror(error), rank->run->settings->size * 4 + 64);
     return WEFT_CLI_EXHAUSTED;
   }
   if (error == UV_EAGAIN || error == UV_ENOMEM) {

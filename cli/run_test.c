@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "job/job_kit.h"
+#include "weft/weft.h"
 
 #define WORD_LIMIT 24
 #define TEXT_BYTES 65536
@@ -230,6 +231,55 @@ static int be_member(const char* what, const char* text) {
   weft_job_client_leave(client, WEFT_OK);
   job_kit_forget(&member);
   return strcmp(what, "fail") == 0 ? 9 : 0;
+}
+
+// --- This program with actors -----------------------------------------------
+
+// Ends its process by a signal; with 0 it answers.
+static weft_status_t handle_stumble(weft_context_t* context, void* state,
+                                    const weft_value_t* arguments,
+                                    weft_value_t* out) {
+  (void)context;
+  (void)state;
+  (void)out;
+  if (arguments[0].as.int64 != 0) {
+    (void)kill(getpid(), (int)arguments[0].as.int64);
+  }
+  return WEFT_OK;
+}
+
+static const weft_parameter_t signal_parameter = {"signal", WEFT_KIND_INT64};
+static const weft_endpoint_t walker_endpoints[] = {
+    {"stumble", handle_stumble, &signal_parameter, 1}};
+static const weft_class_t walker = {"walker",         1, NULL, NULL,
+                                    walker_endpoints, 1};
+static const weft_class_t* const classes[] = {&walker};
+
+// Rank 0: an actor of rank 1 handles a message and then dies of a signal.
+static weft_status_t lose_rank_1(weft_runtime_t* runtime, void* user) {
+  weft_actor_t actor;
+  const weft_spawn_options_t there = {.place = 1};
+  const weft_value_t signals[] = {weft_int64(0), weft_int64(*(int*)user)};
+  WEFT_RETURN_IF_ERROR(
+      weft_spawn(runtime, &walker, weft_none(), &there, &actor));
+  weft_status_t status = WEFT_OK;
+  for (int i = 0; i < 2 && status == WEFT_OK; i++) {
+    weft_future_t* reply = NULL;
+    status =
+        weft_call(runtime, actor, 0, WEFT_ARGUMENTS(signals[i]), NULL, &reply);
+    if (status == WEFT_OK) {
+      status = weft_future_wait(reply, WEFT_TIME_INFINITE);
+    }
+    weft_future_release(reply);
+  }
+  return status;
+}
+
+// What the program does when it is started with a signal's number.
+static int be_walker(const char* number) {
+  const weft_runtime_options_t options = {.classes = classes, .class_count = 1};
+  int signal_number = (int)strtol(number, NULL, 10);
+  return weft_runtime_main(&options, lose_rank_1, &signal_number);
 }
 
 // --- Programs of the shell --------------------------------------------------
@@ -505,6 +555,30 @@ static void a_member_that_is_killed_is_told_of(void** state) {
   forget(run);
 }
 
+static void what_a_dead_rank_did_last_is_shown(void** state) {
+  (void)state;
+  static const char* const numbers[] = {"9", "11"};
+  for (size_t i = 0; i < 2; i++) {
+    run_t* run = run_whole(WORDS("-n", "2", "SELF", "walk", numbers[i]));
+    assert_exit(run, 128 + (int)strtol(numbers[i], NULL, 10));
+    const char* text = strstr(run->err_text, "weft run: rank 1 (process ");
+    assert_non_null(text);
+    assert_non_null(strstr(text, "flight recorder of cli-run, rank 1 of 2, "));
+    text = strstr(text, " handle stumble actor=");
+    assert_non_null(text);
+    assert_non_null(strstr(text + 1, " handle stumble actor="));
+    forget(run);
+  }
+}
+
+static void a_rank_that_exits_shows_nothing_more(void** state) {
+  (void)state;
+  run_t* run = run_whole(WORDS("-n", "2", "SELF", "walk", "0"));
+  assert_exit(run, 0);
+  assert_null(strstr(run->err_text, "flight recorder"));
+  forget(run);
+}
+
 static void members_are_told_when_rank_0_is_done(void** state) {
   (void)state;
   assert_run(WORDS("-n", "2", "SELF", "done", "ended"), 0,
@@ -569,6 +643,9 @@ static void a_script_may_run_one_member_after_another(void** state) {
 }
 
 int main(int argc, char** argv) {
+  if (argc > 2 && strcmp(argv[1], "walk") == 0) {
+    return be_walker(argv[2]);
+  }
   if (argc > 2) {
     return be_member(argv[1], argv[2]);
   }
@@ -599,6 +676,8 @@ int main(int argc, char** argv) {
       cmocka_unit_test(those_that_do_not_end_in_time_are_killed),
       cmocka_unit_test(programs_take_their_places),
       cmocka_unit_test(a_member_that_is_killed_is_told_of),
+      cmocka_unit_test(what_a_dead_rank_did_last_is_shown),
+      cmocka_unit_test(a_rank_that_exits_shows_nothing_more),
       cmocka_unit_test(members_are_told_when_rank_0_is_done),
       cmocka_unit_test(members_are_told_of_a_signal),
       cmocka_unit_test(members_end_when_the_launcher_is_killed),

@@ -10,6 +10,7 @@
 #include "actor/timed.h"
 #include "base/memory.h"
 #include "base/writer.h"
+#include "trace/flight.h"
 
 #include <stdio.h>
 
@@ -56,6 +57,25 @@ static weft_status_t init(weft_actor_layer_t* layer,
       &layer->lost_reason);
 }
 
+// Whoever looks at the flight recorder from outside is told what the events of
+// this layer name.
+static void name_class(weft_runtime_t* runtime,
+                       const weft_class_t* actor_class) {
+  weft_flight_name(runtime, actor_class->name);
+  for (uint32_t i = 0; i < actor_class->endpoint_count; i++) {
+    weft_flight_name(runtime, actor_class->endpoints[i].name);
+  }
+}
+
+static void name_events(weft_runtime_t* runtime,
+                        const weft_actor_layer_options_t* options) {
+  weft_flight_name(runtime, weft_remote_event);
+  name_class(runtime, &weft_system_class);
+  for (size_t i = 0; i < options->class_count; i++) {
+    name_class(runtime, options->classes[i]);
+  }
+}
+
 weft_status_t weft_actor_layer_create(
     weft_runtime_t* runtime, const weft_actor_layer_options_t* options) {
   if (options->default_timeout_ns < 0) {
@@ -73,7 +93,9 @@ weft_status_t weft_actor_layer_create(
   layer->runtime = runtime;
   runtime->slots[WEFT_SLOT_ACTOR] = layer;
   weft_status_t status = init(layer, options);
-  if (status != WEFT_OK) {
+  if (status == WEFT_OK) {
+    name_events(runtime, options);
+  } else {
     weft_actor_layer_destroy(runtime);
   }
   return status;

@@ -352,6 +352,8 @@ static weft_status_t prepare(outbound_t* outbound) {
   return status;
 }
 
+const char weft_remote_event[] = "remote";
+
 static void note(const outbound_t* outbound,
                  const weft_arguments_t* arguments) {
   weft_trace_thread_t* trace = weft_trace_self(outbound->runtime);
@@ -360,8 +362,8 @@ static void note(const outbound_t* outbound,
        i++) {
     bytes += weft_value_tensor_bytes(arguments->positional[i]);
   }
-  weft_flight_record(trace, WEFT_FLIGHT_SEND, "remote", outbound->actor.index,
-                     outbound->actor.rank);
+  weft_flight_record(trace, WEFT_FLIGHT_SEND, weft_remote_event,
+                     outbound->actor.index, outbound->actor.rank);
   weft_trace_count(trace, WEFT_COUNTER_messages_sent, 1);
   weft_trace_count(trace, WEFT_COUNTER_bytes_passed, bytes);
 }

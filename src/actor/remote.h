@@ -29,6 +29,9 @@ weft_status_t weft_remote_submit(weft_runtime_t* runtime, weft_actor_t actor,
                                  const weft_call_options_t* options,
                                  weft_future_t** out_future);
 
+// What the flight recorder calls a message to another runtime.
+extern const char weft_remote_event[];
+
 // The slot `origin` of this layer's events.
 bool weft_remote_origin(weft_future_t* future, weft_origin_name_t* out_origin);
 

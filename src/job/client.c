@@ -456,6 +456,14 @@ int weft_job_client_descriptor(const weft_job_client_t* client) {
   return client->socket;
 }
 
+void weft_job_client_show(weft_job_client_t* client, int descriptor) {
+  weft_job_message_t message = weft_job_message(WEFT_JOB_FLIGHT);
+  weft_mutex_lock(&client->lock);
+  weft_status_release(
+      weft_job_message_send(client->socket, &message, descriptor));
+  weft_mutex_unlock(&client->lock);
+}
+
 void weft_job_client_start(weft_job_client_t* client,
                            const weft_job_events_t* events, void* user) {
   client->events = events;

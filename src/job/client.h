@@ -101,6 +101,11 @@ const weft_job_place_t* weft_job_client_place(const weft_job_client_t* client);
 // What to watch for being readable (or hung up). Lent until `destroy`.
 int weft_job_client_descriptor(const weft_job_client_t* client);
 
+// Gives the launcher memory that it may read after this process has died; see
+// trace/flight.h. It is an aid: nothing is said when it finds no room. The
+// descriptor stays the caller's. Blocks: no.
+void weft_job_client_show(weft_job_client_t* client, int descriptor);
+
 // Sets whom to tell; before the first `ready`. `events` outlives the client.
 void weft_job_client_start(weft_job_client_t* client,
                            const weft_job_events_t* events, void* user);

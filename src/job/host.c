@@ -188,6 +188,15 @@ void weft_job_host_stop(weft_job_host_t* host, weft_status_t reason) {
   }
 }
 
+int weft_job_host_take_flight(weft_job_host_t* host, uint32_t rank) {
+  if (rank >= host->size) {
+    return -1;
+  }
+  int flight = host->members[rank].flight;
+  host->members[rank].flight = -1;
+  return flight;
+}
+
 // --- For reports ------------------------------------------------------------
 
 uint64_t weft_job_host_id(const weft_job_host_t* host) {
@@ -284,6 +293,7 @@ weft_status_t weft_job_host_create(const weft_allocator_t* allocator,
   host->listener = host->alarm = host->spare = -1;
   for (uint32_t rank = 0; rank < rank_limit; rank++) {
     host->members[rank].socket = -1;
+    host->members[rank].flight = -1;
   }
   weft_status_t status = open_host(host, options->name);
   if (status != WEFT_OK) {
@@ -301,6 +311,7 @@ void weft_job_host_destroy(weft_job_host_t* host) {
   for (uint32_t rank = 0; rank < host->rank_limit; rank++) {
     weft_job_member_t* member = &host->members[rank];
     weft_sys_close(member->socket);
+    weft_sys_close(member->flight);
     weft_status_release(member->how);
     weft_memory_free(host->allocator, member->flags, host->rank_limit);
   }

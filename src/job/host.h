@@ -88,6 +88,11 @@ void weft_job_host_describe(const weft_job_host_t* host, uint32_t rank,
                             const weft_job_ending_t* ending, char* text,
                             size_t capacity);
 
+// The flight recorder of a rank that the owner started, as it gave it, for
+// `weft_flight_show`; -1 when there is none. Owns: it is the caller's to close.
+// After `ended` of the rank, too.
+int weft_job_host_take_flight(weft_job_host_t* host, uint32_t rank);
+
 // Tells all members, and those that still come, that the job ends: WEFT_OK
 // when its work is done. The first call counts. Owns: takes `reason` over.
 void weft_job_host_stop(weft_job_host_t* host, weft_status_t reason);

@@ -29,11 +29,13 @@ enum {
 #define WEFT_JOB_TO_DO \
   (WEFT_JOB_ASKED | WEFT_JOB_TELL_JOINED | WEFT_JOB_TELL_DIED)
 
-// A rank. Zeroed but for `socket`, it is free.
+// A rank. Zeroed but for the descriptors, it is free.
 typedef struct weft_job_member {
   weft_job_state_t state;
   // The host's end of the control socket; -1 when there is none.
   int socket;
+  // What a child has given to be read after its death; -1 when there is none.
+  int flight;
   // The owner started it and will say when it has ended.
   bool is_child;
   // Its socket is full: it is told and asked nothing until there is room.

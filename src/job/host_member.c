@@ -166,6 +166,26 @@ static void welcome(weft_job_host_t* host, uint32_t rank) {
   weft_status_release(weft_job_message_send(member->socket, &message, -1));
 }
 
+// Keeps what a child gives to be read after its death, in place of what it
+// gave before. Owns: takes the descriptor over.
+static void keep_flight(weft_job_host_t* host, uint32_t rank, int descriptor) {
+  weft_job_member_t* member = member_at(host, rank);
+  if (member->state == WEFT_JOB_ACTIVE && member->is_child) {
+    weft_sys_close(member->flight);
+    member->flight = descriptor;
+  } else {
+    weft_sys_close(descriptor);
+  }
+}
+
+// It was kept before; see `receive`.
+static void handle_flight(weft_job_host_t* host, uint32_t rank,
+                          const weft_job_message_t* message) {
+  (void)host;
+  (void)rank;
+  (void)message;
+}
+
 static void handle_hello(weft_job_host_t* host, uint32_t rank,
                          const weft_job_message_t* message) {
   weft_job_member_t* member = member_at(host, rank);
@@ -196,6 +216,8 @@ static void handle_hello(weft_job_host_t* host, uint32_t rank,
   }
   member->runtime_process_id = message->process;
   member->state = WEFT_JOB_ACTIVE;
+  // That of the life before.
+  keep_flight(host, rank, -1);
   welcome(host, rank);
   weft_job_tell_started(host, rank);
 }
@@ -228,6 +250,7 @@ static const struct {
     [WEFT_JOB_HELLO] = {handle_hello, true},
     [WEFT_JOB_CONNECT] = {handle_connect, false},
     [WEFT_JOB_LEAVE] = {handle_leave, false},
+    [WEFT_JOB_FLIGHT] = {handle_flight, false},
 };
 
 static void handle(weft_job_host_t* host, uint32_t rank,
@@ -250,9 +273,18 @@ static bool receive(weft_job_host_t* host, uint32_t rank) {
   int descriptor = -1;
   weft_status_t status = weft_job_message_receive(member_at(host, rank)->socket,
                                                   &message, &descriptor);
+  weft_status_code_t code = weft_status_code(status);
+  if (message.type == WEFT_JOB_FLIGHT) {
+    if (code == WEFT_STATUS_RESOURCE_EXHAUSTED) {
+      // It is an aid: without a descriptor for it the job goes on.
+      code = WEFT_STATUS_OK;
+    }
+    keep_flight(host, rank, descriptor);
+    descriptor = -1;
+  }
   // PEER is not for the host.
   weft_sys_close(descriptor);
-  switch (weft_status_code(status)) {
+  switch (code) {
     case WEFT_STATUS_OK:
       handle(host, rank, &message);
       break;

@@ -2,6 +2,9 @@
 
 #include "job/host.h"
 
+#include <inttypes.h>
+#include <sys/socket.h>
+
 #include "job/job_kit.h"
 
 static void assert_connected(int a, int b) {
@@ -385,6 +388,56 @@ static void a_rank_that_starts_anew_has_another_incarnation(void** state) {
   job_kit_close(&kit);
 }
 
+// What the host has of a rank, by its number in the kernel; 0: nothing.
+static uint64_t take_flight(job_kit_host_t* kit, uint32_t rank) {
+  pthread_mutex_lock(&kit->lock);
+  int descriptor = weft_job_host_take_flight(kit->host, rank);
+  pthread_mutex_unlock(&kit->lock);
+  uint64_t inode = descriptor >= 0 ? weft_local_inode(descriptor) : 0;
+  weft_sys_close(descriptor);
+  return inode;
+}
+
+static void what_a_rank_shows_is_kept_for_after_its_end(void** state) {
+  (void)state;
+  job_kit_host_t kit;
+  job_kit_open(&kit, 2, NULL);
+  job_kit_member_t a;
+  // They stand in for memory.
+  int shown[2];
+  assert_int_equal(0, socketpair(AF_UNIX, SOCK_STREAM, 0, shown));
+  job_kit_start(&a, &kit, 0);
+  weft_job_client_show(a.client, shown[0]);
+  weft_job_client_show(a.client, shown[1]);
+  job_kit_hear_all(&a, 5);
+  job_kit_forget(&a);
+  job_kit_ended(&kit, 0, 0, 9);
+  // The last one counts, and it is taken once.
+  assert_int_equal(weft_local_inode(shown[1]), take_flight(&kit, 0));
+  assert_int_equal(0, take_flight(&kit, 0));
+  // Another life has not shown it.
+  job_kit_start(&a, &kit, 0);
+  weft_job_client_show(a.client, shown[0]);
+  job_kit_hear_all(&a, 5);
+  job_kit_forget(&a);
+  job_kit_ended(&kit, 0, 1, 0);
+  job_kit_start(&a, &kit, 0);
+  assert_int_equal(0, take_flight(&kit, 0));
+  // Nor is it kept of those whom the owner has not started.
+  job_kit_member_t b;
+  char id[32];
+  (void)snprintf(id, sizeof(id), "%016" PRIx64, weft_job_host_id(kit.host));
+  job_kit_join(&b, id);
+  weft_job_client_show(b.client, shown[0]);
+  job_kit_hear_all(&b, 5);
+  assert_int_equal(0, take_flight(&kit, 2));
+  job_kit_forget(&b);
+  job_kit_forget(&a);
+  close(shown[0]);
+  close(shown[1]);
+  job_kit_close(&kit);
+}
+
 static void all_are_told_that_the_job_ends(void** state) {
   (void)state;
   job_kit_host_t kit;
@@ -441,6 +494,7 @@ int main(void) {
       cmocka_unit_test(ranks_that_cannot_be_are_answered),
       cmocka_unit_test(one_that_hangs_up_and_runs_on_is_given_up),
       cmocka_unit_test(a_rank_that_starts_anew_has_another_incarnation),
+      cmocka_unit_test(what_a_rank_shows_is_kept_for_after_its_end),
       cmocka_unit_test(all_are_told_that_the_job_ends),
       cmocka_unit_test(the_end_of_the_host_ends_the_job),
   };

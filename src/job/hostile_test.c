@@ -112,6 +112,23 @@ static void a_damaged_message_costs_its_sender_its_place(void** state) {
   }
 }
 
+static void a_recorder_that_is_lost_costs_nothing(void** state) {
+  (void)state;
+  job_kit_host_t kit;
+  job_kit_open(&kit, 2, NULL);
+  job_kit_member_t witness;
+  job_kit_start(&witness, &kit, 0);
+  int socket = say_hello(&kit, 1);
+  weft_job_message_t message = weft_job_message(WEFT_JOB_FLIGHT);
+  weft_kit_assert_ok(weft_job_message_send(socket, &message, -1));
+  weft_kit_assert_ok(weft_job_client_connect(witness.client, 1));
+  job_kit_expect(&witness, "connected 1.1");
+  assert_int_equal(WEFT_JOB_ACTIVE, job_kit_figures(&kit, 1).state);
+  close(socket);
+  job_kit_forget(&witness);
+  job_kit_close(&kit);
+}
+
 static void what_does_not_begin_with_hello_is_cut_off(void** state) {
   (void)state;
   job_kit_host_t kit;
@@ -513,6 +530,7 @@ static void a_member_may_ask_more_than_its_socket_takes(void** state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_damaged_message_costs_its_sender_its_place),
+      cmocka_unit_test(a_recorder_that_is_lost_costs_nothing),
       cmocka_unit_test(what_does_not_begin_with_hello_is_cut_off),
       cmocka_unit_test(another_version_is_told_so),
       cmocka_unit_test(a_host_that_talks_nonsense_ends_the_job),

@@ -101,7 +101,9 @@ static weft_status_t check_version(const weft_job_message_t* message,
 
 static weft_status_t check_content(const weft_job_message_t* message,
                                    const weft_socket_message_t* carrier) {
-  uint32_t wanted = message->type == WEFT_JOB_PEER ? 1 : 0;
+  uint32_t wanted =
+      message->type == WEFT_JOB_PEER || message->type == WEFT_JOB_FLIGHT ? 1
+                                                                         : 0;
   bool is_sound = carrier->size_bytes == sizeof(*message) &&
                   message->type != 0 && message->type < WEFT_JOB_TYPE_LIMIT &&
                   message->code < WEFT_STATUS_CODE_COUNT &&

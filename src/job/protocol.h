@@ -4,7 +4,7 @@
 // size over a control socket, a descriptor beside some. Both sides treat what
 // they receive as hostile.
 //
-//   member -> host   HELLO, CONNECT rank, LEAVE status
+//   member -> host   HELLO, FLIGHT + memory, CONNECT rank, LEAVE status
 //   host -> member   WELCOME place | REFUSED status, then
 //                    JOINED rank, DIED rank status, END status,
 //                    PEER rank + socket | UNREACHABLE rank status, or first
@@ -47,6 +47,7 @@ typedef enum weft_job_type {
   WEFT_JOB_DIED,
   WEFT_JOB_JOINED,
   WEFT_JOB_END,
+  WEFT_JOB_FLIGHT,
   WEFT_JOB_TYPE_LIMIT
 } weft_job_type_t;
 
@@ -90,7 +91,7 @@ weft_status_t weft_job_message_send(int socket,
                                     int descriptor);
 
 // Receives a message whose magic, version, type, code and text are sound; it
-// has a descriptor if it is PEER and none else. Blocks: no.
+// has a descriptor if it is PEER or FLIGHT and none else. Blocks: no.
 // Errors: WOULD_BLOCK and CLOSED (codes alone); DATA_LOSS for what is no
 // message; PERMISSION_DENIED for one of another user; FAILED_PRECONDITION for
 // one of another version; RESOURCE_EXHAUSTED when its descriptor was lost, as

@@ -10,6 +10,7 @@
 #include "job/client.h"
 #include "link/shm/shm.h"
 #include "peer/peer.h"
+#include "trace/flight.h"
 #include "trace/trace.h"
 
 // How long the launcher has to answer.
@@ -144,6 +145,20 @@ weft_status_t weft_member_join(weft_runtime_t* runtime,
   member->connector.tells_deaths = true;
   *out_member = member;
   return WEFT_OK;
+}
+
+void weft_member_show(weft_member_t* member) {
+  int descriptor = -1;
+  if (member == NULL || member->runtime->rank >= member->runtime->size) {
+    // The launcher reaps those that it has started.
+    return;
+  }
+  weft_status_t status = weft_flight_share(member->runtime, &descriptor);
+  if (status == WEFT_OK) {
+    weft_job_client_show(member->client, descriptor);
+  } else {
+    weft_warn(member->runtime, status);
+  }
 }
 
 weft_status_t weft_member_start(weft_member_t* member) {

@@ -20,6 +20,9 @@ typedef struct weft_member weft_member_t;
 // Errors: those of `weft_job_client_create`.
 weft_status_t weft_member_join(weft_runtime_t* runtime,
                                weft_member_t** out_member);
+// Threads that come from now on keep their flight recorders where the launcher
+// can read them should this process die. The trace layer is there.
+void weft_member_show(weft_member_t* member);
 // All layers are there: others may reach this runtime from here on.
 weft_status_t weft_member_start(weft_member_t* member);
 // Blocks until the job ends. Errors: PEER_DIED when the launcher is gone.

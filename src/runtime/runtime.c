@@ -79,6 +79,8 @@ static weft_status_t create_layers(weft_runtime_t* runtime,
   WEFT_RETURN_IF_ERROR(join_job(runtime, options, place));
   WEFT_RETURN_IF_ERROR(
       weft_trace_create(runtime, options->on_warning, options->warning_user));
+  const state_t* state = runtime->slots[WEFT_SLOT_RUNTIME];
+  weft_member_show(state->member);
   const weft_async_options_t async_options = {
       .worker_count = options->worker_count,
       .spare_thread_limit = options->spare_thread_limit,

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "trace/flight.h"
 #include "trace/trace_internal.h"
 
 _Static_assert(WEFT_SYS_THREAD_NAME_CAPACITY == 2 * sizeof(uint64_t),
@@ -31,22 +32,36 @@ static _Thread_local weft_sys_thread_exit_t exit_hook;
 
 // --- Blocks -----------------------------------------------------------------
 
-static const size_t block_bytes =
-    sizeof(weft_trace_thread_t) +
-    WEFT_FLIGHT_EVENTS * sizeof(weft_flight_event_t);
+static weft_trace_thread_t* take_seen_block(weft_trace_state_t* state) {
+  weft_mutex_lock(&state->lock);
+  weft_trace_thread_t* block = weft_flight_take_block_locked(state);
+  weft_mutex_unlock(&state->lock);
+  return block;
+}
 
-static weft_trace_thread_t* block_allocate(weft_trace_state_t* state) {
+static weft_trace_thread_t* allocate_block(weft_trace_state_t* state) {
   const weft_allocator_t* allocator = state->runtime->allocator;
-  weft_trace_thread_t* block = allocator->allocate(
-      allocator->self, block_bytes, alignof(weft_trace_thread_t));
+  weft_flight_block_t* block = allocator->allocate(
+      allocator->self, sizeof(*block), alignof(weft_flight_block_t));
   if (block == NULL) {
     return NULL;
   }
-  memset(block, 0, block_bytes);
-  block->runtime = state->runtime;
-  block->flight = (weft_flight_event_t*)(block + 1);
-  block->is_on = state->head.is_on;
-  atomic_init(&block->flight_next, 1);
+  memset(block, 0, sizeof(*block));
+  block->thread.flight = block->events;
+  return &block->thread;
+}
+
+// Where others see it, as long as there is room.
+static weft_trace_thread_t* make_block(weft_trace_state_t* state) {
+  weft_trace_thread_t* block = take_seen_block(state);
+  if (block == NULL) {
+    block = allocate_block(state);
+  }
+  if (block != NULL) {
+    block->runtime = state->runtime;
+    block->is_on = state->head.is_on;
+    atomic_init(&block->flight_next, 1);
+  }
   return block;
 }
 
@@ -122,7 +137,7 @@ static weft_trace_thread_t* find_block(weft_trace_state_t* state,
 
 static weft_trace_thread_t* add_block(weft_trace_state_t* state,
                                       uint32_t thread_id) {
-  weft_trace_thread_t* block = block_allocate(state);
+  weft_trace_thread_t* block = make_block(state);
   if (block == NULL) {
     return NULL;
   }
@@ -242,6 +257,7 @@ weft_status_t weft_trace_create(weft_runtime_t* runtime,
   state->warning_user = warning_user;
   state->shared.runtime = runtime;
   state->shared.is_shared = true;
+  state->flight_memory = (weft_memfd_t)WEFT_MEMFD_NONE;
   weft_mutex_init(&state->lock);
   runtime->slots[WEFT_SLOT_TRACE] = state;
   add_live(state);
@@ -254,7 +270,9 @@ static void free_blocks(weft_trace_state_t* state) {
   weft_trace_thread_t* block = weft_trace_threads(state);
   while (block != NULL) {
     weft_trace_thread_t* next = block->next;
-    weft_memory_free(allocator, block, block_bytes);
+    if (!weft_flight_is_seen(state, block)) {
+      weft_memory_free(allocator, block, sizeof(weft_flight_block_t));
+    }
     block = next;
   }
 }
@@ -270,6 +288,7 @@ void weft_trace_destroy(weft_runtime_t* runtime) {
   weft_trace_writer_destroy(state->writer);
   runtime->slots[WEFT_SLOT_TRACE] = NULL;
   free_blocks(state);
+  weft_memfd_release(&state->flight_memory);
   weft_mutex_deinit(&state->lock);
   weft_memory_free(runtime->allocator, state, sizeof(*state));
 }
@@ -308,6 +327,7 @@ void weft_warn(weft_runtime_t* runtime, weft_status_t warning) {
   weft_trace_thread_t* self = weft_trace_self(runtime);
   weft_status_code_t code = weft_status_code(warning);
   weft_trace_count(self, WEFT_COUNTER_warnings, 1);
+  weft_flight_name(runtime, weft_status_code_name(code));
   weft_flight_record(self, WEFT_FLIGHT_WARNING, weft_status_code_name(code),
                      (uint64_t)code,
                      (uint64_t)weft_status_origin(warning).line);

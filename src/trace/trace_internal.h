@@ -11,10 +11,48 @@
 #ifndef WEFT_TRACE_TRACE_INTERNAL_H_
 #define WEFT_TRACE_TRACE_INTERNAL_H_
 
+#include "sys/memfd.h"
 #include "sys/sys.h"
 #include "sys/thread_exit.h"
 #include "trace/trace.h"
 #include "trace/writer.h"
+
+// --- What other processes see; see flight.h ---------------------------------
+
+// Threads, names, and bytes of a name with its NUL.
+#define WEFT_FLIGHT_BLOCKS 16
+#define WEFT_FLIGHT_NAMES 256
+#define WEFT_FLIGHT_NAME_BYTES 56
+
+// The block of a thread and its events.
+typedef struct weft_flight_block {
+  weft_trace_thread_t thread;
+  weft_flight_event_t events[WEFT_FLIGHT_EVENTS];
+} weft_flight_block_t;
+
+typedef struct weft_flight_name {
+  // In the process that recorded; 0: the place is free.
+  _Atomic uint64_t address;
+  char text[WEFT_FLIGHT_NAME_BYTES];
+} weft_flight_name_t;
+
+typedef struct weft_flight_file {
+  uint64_t magic;
+  uint32_t rank;
+  uint32_t size;
+  char name[WEFT_FLIGHT_NAME_BYTES];
+  // Blocks that are taken.
+  _Atomic uint32_t block_count;
+  weft_flight_name_t names[WEFT_FLIGHT_NAMES];
+  weft_flight_block_t blocks[WEFT_FLIGHT_BLOCKS];
+} weft_flight_file_t;
+
+// Another layout is another number.
+#define WEFT_FLIGHT_MAGIC                                           \
+  (UINT64_C(0x7466696c67680000) ^ sizeof(weft_flight_file_t) << 1 ^ \
+   WEFT_FLIGHT_KIND_COUNT)
+
+// ----------------------------------------------------------------------------
 
 typedef struct weft_trace_state {
   weft_trace_t head;
@@ -28,6 +66,9 @@ typedef struct weft_trace_state {
   _Atomic(weft_trace_thread_t*) threads;
   // NULL while spans are off.
   weft_trace_writer_t* writer;
+  // Where others see blocks; nothing in a runtime alone. Blocks and names are
+  // given out under the lock.
+  weft_memfd_t flight_memory;
   // The next runtime of this process.
   struct weft_trace_state* next_live;
   // Serves threads for whose own block there is no memory.
@@ -46,6 +87,22 @@ static inline weft_trace_thread_t* weft_trace_threads(
   // block is seen whole.
   return atomic_load_explicit(&state->threads, memory_order_acquire);
 }
+
+static inline weft_flight_file_t* weft_trace_flight_file(
+    const weft_trace_state_t* state) {
+  return (weft_flight_file_t*)state->flight_memory.data;
+}
+
+// As `weft_flight_dump`, of a copy of what another process recorded, which is
+// sound: only the names of events are looked up.
+void weft_flight_dump_file(const weft_flight_file_t* file, uint64_t limit,
+                           int descriptor);
+
+// A block that others see; NULL when there is none left. The lock is held.
+weft_trace_thread_t* weft_flight_take_block_locked(weft_trace_state_t* state);
+// Whether it is one of those.
+bool weft_flight_is_seen(const weft_trace_state_t* state,
+                         const weft_trace_thread_t* block);
 
 // The name of a thread with its NUL. Safe in a signal handler.
 void weft_trace_thread_name(const weft_trace_thread_t* thread,
