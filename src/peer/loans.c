@@ -230,7 +230,7 @@ void weft_loans_flush_locked(weft_peer_t* peer) {
 static void loan_ended(void* user, weft_holder_t owner,
                        const weft_block_name_t* name) {
   weft_peers_t* peers = user;
-  weft_peer_t* peer = weft_peers_at(peers, (uint16_t)(owner >> 16));
+  weft_peer_t* peer = weft_peers_life(peers, owner);
   bool is_told = false;
   if (peer == NULL) {
     return;
@@ -284,7 +284,7 @@ weft_status_t weft_loans_borrow(weft_peers_t* peers, weft_holder_t owner,
 weft_status_t weft_loans_lend_on(weft_peers_t* peers, weft_holder_t owner,
                                  const weft_block_name_t* name,
                                  weft_holder_t to) {
-  weft_peer_t* peer = weft_peers_at(peers, (uint16_t)(owner >> 16));
+  weft_peer_t* peer = weft_peers_life(peers, owner);
   if (peer == NULL) {
     return WEFT_OK;
   }
@@ -322,7 +322,7 @@ static weft_status_t write_unlend(weft_outgoing_t* outgoing,
 
 void weft_loans_unlend(weft_peers_t* peers, weft_holder_t owner,
                        const weft_block_name_t* name, weft_holder_t from) {
-  weft_peer_t* peer = weft_peers_at(peers, (uint16_t)(owner >> 16));
+  weft_peer_t* peer = weft_peers_life(peers, owner);
   unlend_t* unlend =
       peer != NULL ? weft_slab_allocate(peers->runtime->slab, sizeof(*unlend))
                    : NULL;

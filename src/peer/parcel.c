@@ -413,7 +413,7 @@ weft_status_t weft_parcel_prepare(weft_parcel_t* parcel, weft_peer_t* peer,
     weft_status_t status = lend(&cargo->items[i], peer);
     if (status != WEFT_OK) {
       *out_full =
-          weft_peers_at(peer->peers, cargo->items[i].attachment.owner_rank);
+          weft_peers_life(peer->peers, owner_of(&cargo->items[i].attachment));
       return status;
     }
   }

@@ -67,6 +67,95 @@ static void destroy_peer(weft_peer_t* peer) {
   weft_memory_free(allocator, peer, sizeof(*peer));
 }
 
+// --- Lives of a rank --------------------------------------------------------
+
+// The lock of the peers is held.
+static void set_locked(weft_peers_t* peers, uint16_t rank, weft_peer_t* peer) {
+  // Release: pairs with the acquire in `weft_peers_at`.
+  atomic_store_explicit(&peers->by_rank[rank], peer, memory_order_release);
+}
+
+static weft_peer_t* first_former(const weft_peers_t* peers) {
+  // Acquire: pairs with the release in `set_aside_locked`.
+  return atomic_load_explicit(&peers->former, memory_order_acquire);
+}
+
+// Whether a peer is of a life before this one. The lock of the peers is held.
+static bool is_before(const weft_peer_t* peer, uint16_t incarnation) {
+  if (peer->incarnation == 0) {
+    // It was never there; or it is the one that is to come.
+    return incarnation != 0 && weft_peer_state(peer) == WEFT_PEER_DEAD;
+  }
+  return incarnation != 0 && (int16_t)(incarnation - peer->incarnation) > 0;
+}
+
+// The peer stays for those who have it; its link may still have to end.
+static void set_aside_locked(weft_peers_t* peers, weft_peer_t* peer) {
+  peer->next_former = first_former(peers);
+  // Release: pairs with the acquire in `first_former`.
+  atomic_store_explicit(&peers->former, peer, memory_order_release);
+  set_locked(peers, peer->rank, NULL);
+}
+
+// The present peer of a rank, if there is one and it is not of a life before.
+static weft_peer_t* present_locked(weft_peers_t* peers, uint16_t rank,
+                                   uint16_t incarnation) {
+  weft_peer_t* peer = weft_peers_at(peers, rank);
+  if (peer != NULL && is_before(peer, incarnation)) {
+    set_aside_locked(peers, peer);
+    peer = NULL;
+  }
+  return peer;
+}
+
+static weft_peer_t* life_locked(const weft_peers_t* peers,
+                                weft_holder_t holder) {
+  weft_peer_t* peer = weft_peers_at(peers, (uint16_t)(holder >> 16));
+  if (peer != NULL && peer->incarnation == 0) {
+    // It is the one that is to come.
+    return peer;
+  }
+  if (peer == NULL || weft_peer_holder(peer) != holder) {
+    peer = first_former(peers);
+  }
+  while (peer != NULL && weft_peer_holder(peer) != holder) {
+    peer = peer->next_former;
+  }
+  return peer;
+}
+
+weft_peer_t* weft_peers_life(weft_peers_t* peers, weft_holder_t holder) {
+  weft_mutex_lock(&peers->lock);
+  weft_peer_t* peer = life_locked(peers, holder);
+  weft_mutex_unlock(&peers->lock);
+  return peer;
+}
+
+// The peer of this life, which is not that of a life to come.
+static weft_status_t find_or_make_locked(weft_peers_t* peers, uint16_t rank,
+                                         uint16_t incarnation,
+                                         weft_peer_t** out_peer) {
+  weft_peer_t* peer = present_locked(peers, rank, incarnation);
+  if (peer == NULL) {
+    peer = create_peer(peers, rank);
+    set_locked(peers, rank, peer);
+  }
+  if (peer == NULL) {
+    return weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED,
+                            "no memory for rank %u", rank);
+  }
+  if (peer->incarnation == 0) {
+    peer->incarnation = incarnation;
+  } else if (incarnation != 0) {
+    peer = life_locked(peers, weft_holder_make(rank, incarnation));
+  }
+  *out_peer = peer;
+  return peer != NULL ? WEFT_OK
+                      : weft_status_make(WEFT_STATUS_NOT_FOUND,
+                                         "life %u of rank %u is over",
+                                         incarnation, rank);
+}
+
 weft_status_t weft_peers_expect(weft_runtime_t* runtime, uint16_t rank,
                                 uint16_t incarnation, weft_peer_t** out_peer) {
   weft_peers_t* peers = weft_peers_of(runtime);
@@ -78,22 +167,18 @@ weft_status_t weft_peers_expect(weft_runtime_t* runtime, uint16_t rank,
                             rank, WEFT_RANK_LIMIT);
   }
   weft_mutex_lock(&peers->lock);
-  weft_peer_t* peer = weft_peers_at(peers, rank);
-  if (peer == NULL) {
-    peer = create_peer(peers, rank);
-    // Release: pairs with the acquire in `weft_peers_at`.
-    atomic_store_explicit(&peers->by_rank[rank], peer, memory_order_release);
-  }
-  if (peer != NULL && peer->incarnation == 0) {
-    peer->incarnation = incarnation;
-  }
+  weft_status_t status =
+      find_or_make_locked(peers, rank, incarnation, out_peer);
   weft_mutex_unlock(&peers->lock);
-  if (peer == NULL) {
-    return weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED,
-                            "no memory for rank %u", rank);
-  }
-  *out_peer = peer;
-  return WEFT_OK;
+  return status;
+}
+
+void weft_peers_renew(weft_runtime_t* runtime, uint16_t rank,
+                      uint16_t incarnation) {
+  weft_peers_t* peers = weft_peers_of(runtime);
+  weft_mutex_lock(&peers->lock);
+  (void)present_locked(peers, rank, incarnation);
+  weft_mutex_unlock(&peers->lock);
 }
 
 void weft_peers_visit(weft_peers_t* peers,
@@ -104,6 +189,13 @@ void weft_peers_visit(weft_peers_t* peers,
     if (peer != NULL) {
       visit(peer, user);
     }
+  }
+  weft_peer_t* former = first_former(peers);
+  while (former != NULL) {
+    // The visit may be its end.
+    weft_peer_t* next = former->next_former;
+    visit(former, user);
+    former = next;
   }
 }
 
@@ -121,6 +213,15 @@ static void end_all(weft_peer_t* peer, weft_dlist_t* outgoings) {
     weft_outgoing_t* outgoing = WEFT_CONTAINER_OF(node, weft_outgoing_t, node);
     outgoing->end(outgoing, peer);
   }
+}
+
+// Gives back what the link of a dead peer takes.
+static void drop_link(weft_peer_t* peer) {
+  weft_mutex_lock(&peer->lock);
+  weft_link_t* link = peer->link;
+  peer->link = NULL;
+  weft_mutex_unlock(&peer->lock);
+  weft_link_destroy(link);
 }
 
 // Everything that waits for the peer ends. Once for each peer; everything that
@@ -148,6 +249,7 @@ static void bury(weft_peer_t* peer, weft_status_t reason) {
   weft_calls_strike_off(peer);
   weft_remote_strike_off(peer);
   peer->peers->events->died(peer, reason);
+  drop_link(peer);
 }
 
 // Closes the link, if there is one: this side knows why. The lock is held.

@@ -19,8 +19,9 @@
 // The link knows first that a process is gone; whoever started it knows how it
 // died. So the end of a peer waits a moment for that: errors say it.
 //
-// A dead peer stays: whoever names it is told why it died. One rank has one
-// life in a job, so a peer is found by its rank.
+// A dead peer stays, without its link: whoever names it is told why it died.
+// When its rank lives again, as those of runtimes that join do, that life is
+// another peer: a peer is found by rank and incarnation.
 //
 // Thread: any, unless it says otherwise. Frames are dealt with by whoever
 // polls, one at a time for each peer.
@@ -94,6 +95,8 @@ typedef enum weft_peer_state {
 struct weft_peer {
   weft_link_sink_t sink;
   weft_peers_t* peers;
+  // Of an earlier life: see `former` of the peers.
+  weft_peer_t* next_former;
   weft_runtime_t* runtime;
   uint16_t rank;
   // 0 while it is not known.
@@ -164,12 +167,17 @@ static inline weft_peers_t* weft_peers_of(const weft_runtime_t* runtime) {
 
 // The peer of a rank, made if need be, without connecting to it; from here on
 // it may have a link, whose sink is the peer's. `incarnation` 0: not known yet.
-// Errors: NOT_FOUND for a rank that cannot be; RESOURCE_EXHAUSTED.
+// Errors: NOT_FOUND for a rank that cannot be, or a life of it that is over and
+// not known; RESOURCE_EXHAUSTED.
 weft_status_t weft_peers_expect(weft_runtime_t* runtime, uint16_t rank,
                                 uint16_t incarnation, weft_peer_t** out_peer);
 // The link to a peer that was expected is there; it has but one. Frames may
 // have come already. Owns: takes the link over.
 void weft_peers_attach(weft_peer_t* peer, weft_link_t* link);
+// A rank has started: if it is known from another life, whoever names it from
+// here on means this one.
+void weft_peers_renew(weft_runtime_t* runtime, uint16_t rank,
+                      uint16_t incarnation);
 // There is, or will be, no link to this rank; or it has died, and this is how.
 // `incarnation` 0: not known. A rank that was never connected may hold loans
 // all the same, from others.

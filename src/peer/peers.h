@@ -13,6 +13,8 @@ struct weft_peers {
   // NULL until it is set: nobody can be reached.
   _Atomic(weft_connector_t*) connector;
   _Atomic(weft_peer_t*) by_rank[WEFT_RANK_LIMIT];
+  // Peers whose ranks live again, the last first; linked by `next_former`.
+  _Atomic(weft_peer_t*) former;
   // Guards making peers, and the reason below; leaf.
   weft_mutex_t lock;
   // Why the job has ended; WEFT_OK while it goes on.
@@ -48,7 +50,7 @@ static inline weft_holder_t weft_peers_self(const weft_peers_t* peers) {
 void weft_peers_visit(weft_peers_t* peers,
                       void (*visit)(weft_peer_t* peer, void* user), void* user);
 
-// The peer of a rank, if there is one.
+// The peer of a rank, in its present life, if there is one.
 static inline weft_peer_t* weft_peers_at(const weft_peers_t* peers,
                                          uint16_t rank) {
   // Acquire: pairs with the release of whoever made it.
@@ -56,6 +58,10 @@ static inline weft_peer_t* weft_peers_at(const weft_peers_t* peers,
              ? atomic_load_explicit(&peers->by_rank[rank], memory_order_acquire)
              : NULL;
 }
+
+// The life of a rank that a holder names; NULL when it is not known. Takes the
+// lock of the peers.
+weft_peer_t* weft_peers_life(weft_peers_t* peers, weft_holder_t holder);
 
 // --- loans.c ----------------------------------------------------------------
 

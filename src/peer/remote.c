@@ -289,7 +289,7 @@ void weft_import_complete_here(weft_peers_t* peers, weft_holder_t owner,
                                uint64_t id, weft_future_t* future) {
   weft_value_t value;
   arrival_t arrival = {
-      .owner = weft_peers_at(peers, (uint16_t)(owner >> 16)),
+      .owner = weft_peers_life(peers, owner),
       .id = id,
   };
   weft_status_t status = weft_future_result(future, &value);

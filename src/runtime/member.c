@@ -72,7 +72,8 @@ static void died(void* user, uint16_t rank, uint16_t incarnation,
 }
 
 static void joined(void* user, uint16_t rank, uint16_t incarnation) {
-  (void)user;
+  const weft_member_t* member = user;
+  weft_peers_renew(member->runtime, rank, incarnation);
   weft_log_debug("job", "rank %u has started, life %u", rank, incarnation);
 }
 
