@@ -136,8 +136,7 @@ static bool take_descriptors(weft_shm_link_t* link) {
   // Relaxed: the tail that was acquired tells of it.
   uint32_t sent =
       atomic_load_explicit(&link->in.shared->descriptors, memory_order_relaxed);
-  // More may have come than the writer has counted yet, or ever will if it has
-  // died between the two.
+  // More may have come than are counted: the writer counts after it has sent.
   while ((int32_t)(sent - link->descriptors_received) > 0 &&
          link->broken == WEFT_OK) {
     if (!read_message(link) && link->broken == WEFT_OK) {

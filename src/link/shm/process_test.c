@@ -2,65 +2,9 @@
 //
 // Two processes: frames cross, and a death is told.
 
-#include <signal.h>
-#include <stdio.h>
-#include <sys/wait.h>
-
 #include "link/shm/shm_kit.h"
 
-// Runs `body(socket)` in a child that holds one end of a pair; the other end
-// is the caller's.
-static pid_t fork_child(void (*body)(int socket), int* out_socket) {
-  int sockets[2];
-  weft_kit_assert_ok(weft_socket_pair(WEFT_SOCKET_PACKETS, sockets));
-  (void)fflush(NULL);
-  pid_t child = fork();
-  assert_true(child >= 0);
-  if (child == 0) {
-    (void)close(sockets[0]);
-    (void)setenv("CMOCKA_TEST_ABORT", "1", 1);
-    (void)signal(SIGABRT, SIG_DFL);
-    body(sockets[1]);
-    _exit(0);
-  }
-  (void)close(sockets[1]);
-  *out_socket = sockets[0];
-  return child;
-}
-
-static void expect_end(pid_t child, int signal_number) {
-  int how;
-  assert_int_equal(child, waitpid(child, &how, 0));
-  assert_int_equal(signal_number, WIFSIGNALED(how) ? WTERMSIG(how) : 0);
-  assert_int_equal(0, WIFEXITED(how) ? WEXITSTATUS(how) : 0);
-}
-
-// A side and its notes, at either end.
-typedef struct one_side {
-  weft_shm_side_t side;
-  weft_notes_t notes;
-  weft_link_t* link;
-} one_side_t;
-
-static void one_open_noted(one_side_t* one, uint16_t rank, int socket) {
-  weft_side_init(&one->side, rank, 0);
-  weft_kit_assert_ok(weft_shm_open(one->side.shm, socket, (uint16_t)(1 - rank),
-                                   1, &one->notes.sink, &one->link));
-}
-
-static void one_open(one_side_t* one, uint16_t rank, int socket) {
-  weft_notes_init(&one->notes);
-  one_open_noted(one, rank, socket);
-}
-
-static void one_close(one_side_t* one) {
-  weft_shm_stop(one->side.shm);
-  weft_link_destroy(one->link);
-  weft_side_deinit(&one->side);
-  weft_notes_deinit(&one->notes);
-}
-
-static void await_end(one_side_t* one) {
+static void await_end(weft_one_end_t* one) {
   while (!weft_notes_is_closed(&one->notes)) {
     weft_side_poll(&one->side);
     (void)sched_yield();
@@ -70,26 +14,26 @@ static void await_end(one_side_t* one) {
 // --- Bodies of children -----------------------------------------------------
 
 static void echo_own(weft_notes_t* notes, const void* data, size_t size_bytes) {
-  one_side_t* one = notes->user;
+  weft_one_end_t* one = notes->user;
   weft_notes_t answering = {.user = one->link};
   echo(&answering, data, size_bytes);
   assert_null(answering.fault);
 }
 
 static void echo_until_closed(int socket) {
-  one_side_t one;
+  weft_one_end_t one;
   weft_notes_init(&one.notes);
   weft_notes_answer(&one.notes, echo_own, &one);
-  one_open_noted(&one, 1, socket);
+  weft_one_open_noted(&one, 1, socket);
   await_end(&one);
-  one_close(&one);
+  weft_one_close(&one);
 }
 
 #define LAST_WORDS 1000
 
 static void talk_and_die(int socket) {
-  one_side_t one;
-  one_open(&one, 1, socket);
+  weft_one_end_t one;
+  weft_one_open(&one, 1, socket);
   for (uint64_t i = 0; i < LAST_WORDS; i++) {
     void* data;
     weft_kit_assert_ok(
@@ -111,9 +55,9 @@ static void die_at_once(int socket) {
 static void frames_cross_between_processes(void** state) {
   (void)state;
   int socket;
-  pid_t child = fork_child(echo_until_closed, &socket);
-  one_side_t one;
-  one_open(&one, 0, socket);
+  pid_t child = weft_side_fork(echo_until_closed, &socket);
+  weft_one_end_t one;
+  weft_one_open(&one, 0, socket);
   for (uint64_t i = 0; i < 1000; i++) {
     size_t size_bytes = 8 + i * 13 % 3000;
     void* data;
@@ -136,17 +80,17 @@ static void frames_cross_between_processes(void** state) {
   assert_int_equal(child, weft_shm_peer_process(one.link));
   weft_link_close(one.link, WEFT_OK);
   await_end(&one);
-  one_close(&one);
-  expect_end(child, 0);
+  weft_one_close(&one);
+  weft_side_expect_exit(child, 0);
 }
 
 static void what_was_flushed_before_a_death_arrives(void** state) {
   (void)state;
   for (int i = 0; i < 20; i++) {
     int socket;
-    pid_t child = fork_child(talk_and_die, &socket);
-    one_side_t one;
-    one_open(&one, 0, socket);
+    pid_t child = weft_side_fork(talk_and_die, &socket);
+    weft_one_end_t one;
+    weft_one_open(&one, 0, socket);
     await_end(&one);
     assert_int_equal(LAST_WORDS, one.notes.frame_count);
     char text[64];
@@ -157,8 +101,8 @@ static void what_was_flushed_before_a_death_arrives(void** state) {
     weft_kit_assert_status(
         WEFT_STATUS_PEER_DIED,
         weft_link_reserve(one.link, 8, WEFT_LINK_RESERVED, &data));
-    one_close(&one);
-    expect_end(child, SIGKILL);
+    weft_one_close(&one);
+    weft_side_expect_exit(child, SIGKILL);
   }
 }
 
@@ -166,8 +110,8 @@ static void a_death_before_the_hello_is_told(void** state) {
   (void)state;
   for (int i = 0; i < 20; i++) {
     int socket;
-    pid_t child = fork_child(die_at_once, &socket);
-    one_side_t one;
+    pid_t child = weft_side_fork(die_at_once, &socket);
+    weft_one_end_t one;
     weft_notes_init(&one.notes);
     weft_side_init(&one.side, 0, 0);
     weft_status_t status =
@@ -179,8 +123,8 @@ static void a_death_before_the_hello_is_told(void** state) {
     } else {
       weft_kit_assert_status(WEFT_STATUS_PEER_DIED, status);
     }
-    one_close(&one);
-    expect_end(child, SIGKILL);
+    weft_one_close(&one);
+    weft_side_expect_exit(child, SIGKILL);
   }
 }
 
