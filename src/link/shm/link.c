@@ -519,7 +519,12 @@ static weft_status_t say_hello(weft_shm_link_t* link) {
   };
   weft_status_t status =
       weft_shm_send_hello(link->socket, &link->hello, descriptors);
-  if (weft_status_code(status) == WEFT_STATUS_WOULD_BLOCK) {
+  weft_status_code_t code = weft_status_code(status);
+  if (code == WEFT_STATUS_PEER_DIED) {
+    // What it wrote before is still to be delivered, and then its death told.
+    weft_status_release(status);
+    status = WEFT_OK;
+  } else if (code == WEFT_STATUS_WOULD_BLOCK) {
     weft_status_release(status);
     status = weft_status_make(
         WEFT_STATUS_RESOURCE_EXHAUSTED,

@@ -112,17 +112,10 @@ static void a_death_before_the_hello_is_told(void** state) {
     int socket;
     pid_t child = weft_side_fork(die_at_once, &socket);
     weft_one_end_t one;
-    weft_notes_init(&one.notes);
-    weft_side_init(&one.side, 0, 0);
-    weft_status_t status =
-        weft_shm_open(one.side.shm, socket, 1, 1, &one.notes.sink, &one.link);
-    if (status == WEFT_OK) {
-      await_end(&one);
-      weft_kit_assert_status(WEFT_STATUS_PEER_DIED,
-                             weft_status_retain(one.notes.reason));
-    } else {
-      weft_kit_assert_status(WEFT_STATUS_PEER_DIED, status);
-    }
+    weft_one_open(&one, 0, socket);
+    await_end(&one);
+    weft_kit_assert_status_says(WEFT_STATUS_PEER_DIED, "before it said hello",
+                                weft_status_retain(one.notes.reason));
     weft_one_close(&one);
     weft_side_expect_exit(child, SIGKILL);
   }

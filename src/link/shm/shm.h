@@ -63,8 +63,9 @@ weft_progress_t* weft_shm_progress(weft_shm_t* shm);
 // peer has mapped it. Links are destroyed as link.h says, or by
 // `weft_link_destroy` after `weft_shm_stop`.
 // Owns: takes `socket` over, also on failure.
-// Errors: RESOURCE_EXHAUSTED; PEER_DIED when the other end is closed already;
-// CLOSED after `weft_shm_stop`. The sink is not called then.
+// Errors: RESOURCE_EXHAUSTED; INVALID_ARGUMENT for another kind of socket;
+// CLOSED after `weft_shm_stop`. The sink is not called then. A peer that is
+// dead already is no error: the sink hears what it wrote, and of its death.
 // What the peer turns out to be is told to the sink's `closed`:
 // PERMISSION_DENIED for another user, FAILED_PRECONDITION for another job,
 // rank, incarnation or version, DATA_LOSS for what makes no sense.
