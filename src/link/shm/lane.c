@@ -6,7 +6,7 @@
 
 #include "base/assert.h"
 
-_Static_assert(sizeof(weft_lane_shared_t) == 2 * WEFT_LANE_LINE_BYTES,
+_Static_assert(sizeof(weft_lane_shared_t) == (size_t)2 * WEFT_LANE_LINE_BYTES,
                "a tail, a head and a short frame move in one line");
 _Static_assert(WEFT_LANE_PAD > WEFT_LINK_FRAME_LIMIT, "a pad is no frame");
 

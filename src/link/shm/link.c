@@ -591,9 +591,9 @@ weft_status_t weft_shm_open(weft_shm_t* shm, int socket, uint16_t peer_rank,
   return WEFT_OK;
 }
 
-uint32_t weft_shm_peer_process(const weft_link_t* base) {
-  const weft_shm_link_t* link =
-      WEFT_CONST_CONTAINER_OF(base, weft_shm_link_t, base);
+uint32_t weft_shm_peer_process(const weft_link_t* link) {
+  const weft_shm_link_t* self =
+      WEFT_CONST_CONTAINER_OF(link, weft_shm_link_t, base);
   // Relaxed: a number by itself.
-  return atomic_load_explicit(&link->peer_process, memory_order_relaxed);
+  return atomic_load_explicit(&self->peer_process, memory_order_relaxed);
 }
