@@ -12,10 +12,22 @@
 // Classes are static tables, known to every runtime of a job, so a class is
 // code by name and never by value.
 //
+// Actors of other processes of the job are used in the same way. Arguments and
+// results are packed when they are sent: a tensor in shared memory is lent,
+// another is copied there once, a future goes as itself and its value follows
+// from where it is made; an opaque object cannot go (UNIMPLEMENTED). What the
+// other process alone can know comes later than it would at home: that the
+// actor has ended, or that arguments do not fit, through the future of a call,
+// and for a send as a warning of the runtime that holds the actor.
+//
 // Thread: everything may be called from any thread. A context belongs to the
 // handler it was given to, and to that thread.
 // Errors, of every function that takes a handle: NOT_FOUND for a handle that
-// names nobody (any more).
+// names nobody (any more); PEER_DIED, with rank, process and what became of it,
+// when the process is gone, also through futures; CLOSED when it has left in
+// order.
+// Blocks: the first message to a process waits until it is connected, whatever
+// the options say; it fails if the process ends before that.
 
 #ifndef WEFT_ACTOR_H_
 #define WEFT_ACTOR_H_
@@ -97,10 +109,14 @@ typedef struct weft_spawn_options {
 } weft_spawn_options_t;
 
 // Makes an actor; the handle is good at once, init runs as its first message.
-// Owns: retains `init`. `options` may be NULL.
-// Errors: NOT_FOUND when the class was not given to the runtime or the place
-// does not exist; INVALID_ARGUMENT for a bound that is too large;
-// RESOURCE_EXHAUSTED; CLOSED when the runtime stops.
+// Owns: retains `init`. `options` may be NULL: here, with the defaults.
+// Blocks: for another place, until that runtime has answered, as long as the
+// work at hand may wait.
+// Errors: NOT_FOUND when the class was not given to the runtime, the place does
+// not exist, or the program there has no such class of this version;
+// INVALID_ARGUMENT for a bound that is too large; RESOURCE_EXHAUSTED; CLOSED
+// when the runtime stops; for another place also those of `weft_call` and
+// `weft_future_get`.
 WEFT_API WEFT_MUST_USE weft_status_t weft_spawn(
     weft_runtime_t* runtime, const weft_class_t* actor_class, weft_value_t init,
     const weft_spawn_options_t* options, weft_actor_t* out_actor);
@@ -119,7 +135,9 @@ typedef struct weft_call_options {
 // Sends a message and promises its result. The deadline travels with the
 // message; cancelling the future reaches the callee, and what the callee
 // calls in turn.
-// Blocks: only while the mailbox is full, until the deadline. Where others may
+// Blocks: only while the mailbox is full, until the deadline; that of another
+// process counts as full when 64 messages of this one are with the actor, or
+// the memory between the two is. Where others may
 // wait for the work at hand, in a handler, a fork, an await or a continuation,
 // a full mailbox is WOULD_BLOCK at once unless the call has a deadline; and
 // always when the target is the sender itself.
@@ -156,8 +174,8 @@ typedef struct weft_schedule_options {
 // Owns: retains the arguments; hands over a schedule, to be released; that does
 // not stop it. `out_schedule` may be NULL.
 // Errors: INVALID_ARGUMENT for arguments that do not fit, and for a negative
-// delay or period; NOT_FOUND; CLOSED when the runtime stops;
-// RESOURCE_EXHAUSTED.
+// delay or period; NOT_FOUND; UNIMPLEMENTED for an actor of another process;
+// CLOSED when the runtime stops; RESOURCE_EXHAUSTED.
 WEFT_API WEFT_MUST_USE weft_status_t weft_send_later(
     weft_runtime_t* runtime, weft_actor_t actor, uint32_t endpoint,
     const weft_arguments_t* arguments, const weft_schedule_options_t* when,
@@ -193,7 +211,8 @@ WEFT_API void weft_context_stop(weft_context_t* context, weft_status_t reason);
 
 // Watches another actor: when it ends, `endpoint` of this one gets a message
 // with two arguments, the actor that ended and its reason as a status value
-// (none for an orderly end). If it is gone already the message comes at once.
+// (none for an orderly end). If it is gone already the message comes at once;
+// the death of its process is an end, too, with PEER_DIED.
 // It has reserved room and is never lost to a full mailbox. Watching twice
 // gives one message.
 // Errors: INVALID_ARGUMENT when the endpoint does not take those two;
@@ -205,7 +224,7 @@ WEFT_API void weft_context_unmonitor(weft_context_t* context,
 
 // Ties two lives: when one ends with an error the other ends too, with that
 // as its cause. An orderly end leaves the other alone. Linking to an actor
-// that is gone ends this one. Errors: RESOURCE_EXHAUSTED.
+// that is gone, or whose process is, ends this one. Errors: RESOURCE_EXHAUSTED.
 WEFT_API WEFT_MUST_USE weft_status_t weft_context_link(weft_context_t* context,
                                                        weft_actor_t actor);
 WEFT_API void weft_context_unlink(weft_context_t* context, weft_actor_t actor);
@@ -219,7 +238,8 @@ typedef enum weft_stop_mode {
   WEFT_STOP_AFTER_QUEUE = 1
 } weft_stop_mode_t;
 
-// Asks an actor to end. Blocks: no; `weft_actor_exited` tells when it has.
+// Asks an actor to end. Blocks: no, but for one of another process as
+// `weft_send`; `weft_actor_exited` tells when it has.
 // Owns: takes `reason` over; WEFT_OK is an orderly end.
 WEFT_API WEFT_MUST_USE weft_status_t weft_actor_stop(weft_runtime_t* runtime,
                                                      weft_actor_t actor,
@@ -227,11 +247,16 @@ WEFT_API WEFT_MUST_USE weft_status_t weft_actor_stop(weft_runtime_t* runtime,
                                                      weft_status_t reason);
 
 // A chain that is ready when the actor has ended in order, and fails with the
-// reason else. An actor that is gone already: NOT_FOUND.
+// reason else. An actor that is gone already: NOT_FOUND, from the call, or from
+// the future if it was of another process.
 WEFT_API WEFT_MUST_USE weft_status_t weft_actor_exited(
     weft_runtime_t* runtime, weft_actor_t actor, weft_future_t** out_exited);
 
 // --- Names ------------------------------------------------------------------
+
+// Rank 0 keeps the names of the job; the functions here wait for its answer on
+// other ranks (but a look-up gives its future), with the errors of `weft_call`
+// and `weft_future_get`.
 
 // Gives an actor a name of the job. It is free again when the actor ends.
 // Errors: ALREADY_EXISTS; NOT_FOUND; INVALID_ARGUMENT when the name is empty

@@ -4,6 +4,14 @@
 // other. There are no globals: a process may hold several runtimes. Every
 // member of a job runs the same `main`: it creates the runtime with the same
 // classes; rank 0 runs the program, the others serve.
+//
+// `weft run -n 4 PROGRAM` starts four processes as one job, and the first
+// runtime of each takes the place that it is given. A process that was started
+// in another way is a job by itself, of rank 0 and size 1.
+//
+// The job ends when rank 0 does. When another rank dies, whatever waits for it
+// fails with PEER_DIED, and the others go on; when rank 0 or the launcher dies,
+// or somebody presses Ctrl-C, everything that waits fails and they end.
 
 #ifndef WEFT_RUNTIME_H_
 #define WEFT_RUNTIME_H_
@@ -50,7 +58,13 @@ typedef struct weft_runtime_options {
 } weft_runtime_options_t;
 
 // Makes a runtime and starts its workers. `options` may be NULL.
+// Blocks: in a job, until the launcher has answered, for 30 s at most.
 // Environment: WEFT_LOG, WEFT_TRACE: see trace.h.
+//   WEFT_JOB=NAME  joins a job of this user that runs already, by its name or
+//     id, with a rank behind those that were started.
+//   WEFT_JOB_FD, WEFT_STARTED_NS  set by `weft run`: the place, and when the
+//     launcher was started, on CLOCK_MONOTONIC. So are RANK, WORLD_SIZE,
+//     LOCAL_RANK, LOCAL_WORLD_SIZE, MASTER_ADDR and MASTER_PORT, for others.
 //   WEFT_PEER_TIMEOUT=SECONDS  how long another process of the job may say
 //     nothing, while this one waits for it, before it is given up: it is
 //     stopped, or its host overloaded. 10 by default; 0: for ever. A handler
@@ -59,12 +73,16 @@ typedef struct weft_runtime_options {
 //     microseconds first if that paid lately.
 // Errors: INVALID_ARGUMENT for a class table that is not sound (two classes
 // of one name, a missing handler, too many parameters), and when
-// `simulate_with` is no simulation; RESOURCE_EXHAUSTED.
+// `simulate_with` is no simulation; RESOURCE_EXHAUSTED. In a job also
+// NOT_FOUND when there is none of that name, PERMISSION_DENIED when it is
+// another user's, FAILED_PRECONDITION when its launcher is of another version,
+// PEER_DIED, CANCELLED and CLOSED when it has ended, DEADLINE_EXCEEDED.
 WEFT_API WEFT_MUST_USE weft_status_t weft_runtime_create(
     const weft_runtime_options_t* options, weft_runtime_t** out_runtime);
 
 // Ends the runtime in order: spawning and calling fail with CLOSED, actors end
-// after the handler they run, messages that wait fail, threads are joined.
+// after the handler they run, messages that wait fail, threads are joined. The
+// job hears that this rank has left.
 // Thread: any but those of the runtime; others may go on calling meanwhile.
 // Blocks: until the deadline. Errors: DEADLINE_EXCEEDED, with a message that
 // names what did not stop and what it waits for; then it may be called again.
@@ -81,8 +99,11 @@ WEFT_API WEFT_MUST_USE weft_status_t weft_runtime_stop(weft_runtime_t* runtime,
 // NULL is fine.
 WEFT_API void weft_runtime_destroy(weft_runtime_t* runtime);
 
-// Serves until the job ends: what runtimes other than rank 0 do in `main`. At
-// rank 0 it returns at once with FAILED_PRECONDITION.
+// Serves until the job ends: what runtimes other than rank 0 do in `main`. It
+// is WEFT_OK also when rank 0 failed or the job was cancelled: the launcher
+// says why, once.
+// Errors: PEER_DIED when the launcher is gone; FAILED_PRECONDITION, at once, at
+// rank 0.
 WEFT_API WEFT_MUST_USE weft_status_t
 weft_runtime_serve(weft_runtime_t* runtime);
 
@@ -94,13 +115,14 @@ WEFT_API int weft_runtime_main(const weft_runtime_options_t* options,
                                                     void* user),
                                void* user);
 
-// The place of this runtime in its job: 0 <= rank < size.
+// The place of this runtime in its job: 0 <= rank < size, but for one that
+// joined later, whose rank is higher.
 WEFT_API uint32_t weft_runtime_rank(const weft_runtime_t* runtime);
 WEFT_API uint32_t weft_runtime_size(const weft_runtime_t* runtime);
 // What a runtime of the job has and does, as a map: name, rank, process, actors
 // (class, messages in the mailbox, what it runs, what it waits for), counters.
-// Blocks: no. Errors: as `weft_call`; a rank that is not there fails the
-// future.
+// It is answered also while all workers there are busy.
+// Blocks, Errors: as `weft_call`; NOT_FOUND for a rank that is not there.
 WEFT_API WEFT_MUST_USE weft_status_t weft_runtime_report(
     weft_runtime_t* runtime, uint32_t rank, weft_future_t** out_report);
 

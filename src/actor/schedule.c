@@ -8,6 +8,7 @@
 
 #include "actor/call.h"
 #include "actor/context.h"
+#include "actor/remote.h"
 #include "actor/roster.h"
 #include "base/assert.h"
 #include "sys/slab.h"
@@ -148,6 +149,13 @@ static weft_status_t make_pattern(weft_actor_layer_t* layer, weft_actor_t actor,
   // Relaxed: whoever schedules while the layer stops may find either.
   if (atomic_load_explicit(&layer->is_stopping, memory_order_relaxed)) {
     return closed(layer);
+  }
+  if (weft_actor_is_remote(layer->runtime, actor)) {
+    return weft_status_make(WEFT_STATUS_UNIMPLEMENTED,
+                            "actor #%u is of rank %u, and only an actor of "
+                            "this process can be sent messages later: send it "
+                            "one, and let it send itself the others",
+                            actor.index, actor.rank);
   }
   weft_actor_entry_t* entry = weft_roster_find(layer, actor);
   const weft_class_t* actor_class =

@@ -126,6 +126,11 @@ static void what_is_sent_later_is_checked_at_once(void** state) {
         weft_send_later(kit->runtime, actor, WEFT_PROBE_NOTE,
                         WEFT_ARGUMENTS(weft_int64(1)), &times[i], &schedule));
   }
+  actor.rank++;
+  weft_kit_assert_status(
+      WEFT_STATUS_UNIMPLEMENTED,
+      weft_send_later(kit->runtime, actor, WEFT_PROBE_NOTE,
+                      WEFT_ARGUMENTS(weft_int64(1)), &times[0], &schedule));
 }
 
 static void an_argument_may_still_be_computed(void** state) {
