@@ -19,6 +19,7 @@
 #include "memory/memory.h"
 #include "sys/crash_point.h"
 #include "sys/slab.h"
+#include "sys/unix_socket.h"
 
 // --- Entries of a frame -----------------------------------------------------
 
@@ -173,10 +174,22 @@ void weft_loans_strike_off(weft_peer_t* peer) {
 void weft_loans_receive_segment(weft_peer_t* peer, uint64_t tag,
                                 int descriptor) {
   weft_imports_t* imports = weft_memory_imports(peer->runtime);
-  weft_status_t status = weft_imports_add(imports, (weft_holder_t)(tag >> 32),
-                                          (uint32_t)tag, 0, descriptor);
+  weft_holder_t holder = (weft_holder_t)(tag >> 32);
+  weft_peer_t* owner = NULL;
+  // From now on its death is known to be that of this life.
+  weft_status_t status = weft_peers_expect(
+      peer->runtime, (uint16_t)(holder >> 16), (uint16_t)holder, &owner);
+  if (status == WEFT_OK) {
+    status = weft_imports_add(imports, holder, (uint32_t)tag, 0, descriptor);
+  } else {
+    weft_sys_close(descriptor);
+  }
   if (status != WEFT_OK) {
     weft_peer_break(peer, status);
+  } else if (weft_peer_state(owner) == WEFT_PEER_DEAD) {
+    // It died, and what it left was forgotten, while another lent it on. This
+    // is looked at afterwards: who buries it says so before it forgets.
+    weft_imports_strike_off(imports, holder);
   }
 }
 

@@ -378,8 +378,19 @@ static weft_status_t begin_to_connect(weft_peers_t* peers, uint16_t rank) {
   WEFT_RETURN_IF_ERROR(check_job(peers));
   weft_peer_t* peer;
   WEFT_RETURN_IF_ERROR(weft_peers_expect(peers->runtime, rank, 0, &peer));
-  connector->connect(connector, rank);
+  // Relaxed: the first asks, and that is all.
+  if (!atomic_exchange_explicit(&peer->is_wanted, true, memory_order_relaxed)) {
+    connector->connect(connector, rank);
+  }
   return WEFT_OK;
+}
+
+// A peer may be known that nobody has wanted to reach so far.
+static bool is_to_be_connected(weft_peer_t* peer) {
+  return peer == NULL ||
+         (weft_peer_state(peer) == WEFT_PEER_CONNECTING &&
+          // Relaxed: whoever asks a second time does no harm.
+          !atomic_load_explicit(&peer->is_wanted, memory_order_relaxed));
 }
 
 weft_status_t weft_peer_check(weft_peer_t* peer, uint16_t incarnation) {
@@ -402,7 +413,7 @@ weft_status_t weft_peers_reach(weft_runtime_t* runtime, uint16_t rank,
   weft_peers_t* peers = weft_peers_of(runtime);
   *out_peer = NULL;
   weft_peer_t* peer = weft_peers_at(peers, rank);
-  if (peer == NULL) {
+  if (is_to_be_connected(peer)) {
     WEFT_RETURN_IF_ERROR(begin_to_connect(peers, rank));
     peer = weft_peers_at(peers, rank);
   }

@@ -103,6 +103,8 @@ struct weft_peer {
   uint16_t incarnation;
   // A weft_peer_state_t. Written under the lock.
   _Atomic uint32_t state;
+  // The connector was asked for a link.
+  _Atomic bool is_wanted;
   // Frames that came, for the heartbeat.
   _Atomic uint64_t heard;
   // --- Guarded by the lock ---
