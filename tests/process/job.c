@@ -24,7 +24,7 @@
 #define SELF "/proc/self/exe"
 #define MEMBER_WORD "--member"
 // A job that has not ended by then never will. Units: ns.
-#define PATIENCE_NS INT64_C(20000000000)
+#define PATIENCE_NS INT64_C(120000000000)
 
 bool process_is_slow(void) {
   return WEFT_SANITIZER;
@@ -215,8 +215,9 @@ static void reap(launch_t* launch, uint32_t rank, weft_kit_ending_t* ending) {
   const weft_job_ending_t told = {ending->exit_status, ending->signal_number};
   weft_job_host_ended(launch->host, rank, &told);
   bool is_bad = ending->exit_status != 0 || ending->signal_number != 0;
-  if (is_bad && (launch->test->may_die >> rank & 1) == 0 &&
-      !launch->has_failed) {
+  bool is_meant = ending->signal_number == SIGKILL &&
+                  (launch->test->may_die >> rank & 1) != 0;
+  if (is_bad && !is_meant && !launch->has_failed) {
     weft_job_host_describe(launch->host, rank, &told, text, sizeof(text));
     fprintf(stderr, "%s (%llu): %s\n", launch->test->name,
             (unsigned long long)launch->argument, text);

@@ -33,7 +33,7 @@ struct process_test {
   void (*prepare)(weft_runtime_options_t* options);
   // What the launcher does; NULL: runs one job.
   void (*launch)(const process_test_t* test);
-  // Ranks that may end as they like, as bits.
+  // Ranks that may be killed, as bits.
   uint64_t may_die;
 };
 
