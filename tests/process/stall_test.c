@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Processes that are stopped: found by heartbeat while somebody waits for
+// them, and fenced when they come back after they were given up.
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "process/job.h"
+#include "process/puppet.h"
+#include "sys/sys.h"
+
+static void give_up_soon(weft_runtime_options_t* options) {
+  (void)options;
+  // 0.5 s of silence.
+  assert_int_equal(setenv("WEFT_PEER_TIMEOUT", "0.5", 1), 0);
+}
+
+static void give_up_late(weft_runtime_options_t* options) {
+  (void)options;
+  assert_int_equal(setenv("WEFT_PEER_TIMEOUT", "60", 1), 0);
+}
+
+// Waits until the system has stopped it.
+static void stop_process(pid_t process) {
+  char path[64];
+  char line[512];
+  char state = 'R';
+  (void)snprintf(path, sizeof(path), "/proc/%d/stat", process);
+  assert_int_equal(kill(process, SIGSTOP), 0);
+  while (state != 'T') {
+    FILE* file = fopen(path, "re");
+    assert_non_null(file);
+    assert_non_null(fgets(line, sizeof(line), file));
+    (void)fclose(file);
+    assert_int_equal(sscanf(line, "%*d (%*[^)]) %c", &state), 1);
+    weft_sys_yield();
+  }
+}
+
+static void one_that_is_stopped_is_given_up(weft_runtime_t* runtime) {
+  weft_actor_t actor = puppet_spawn(runtime, 1);
+  weft_actor_t other = puppet_spawn(runtime, 2);
+  weft_value_t tensor = puppet_tensor(runtime, 5000, true);
+  puppet_tell(runtime, actor, PUPPET_KEEP, WEFT_ARGUMENTS(tensor));
+  weft_value_release(tensor);
+  pid_t process = (pid_t)puppet_process(runtime, actor);
+  weft_future_t* held = puppet_call(runtime, actor, PUPPET_HOLD, NULL);
+  stop_process(process);
+  weft_kit_assert_status_says(WEFT_STATUS_PEER_DIED, "has said nothing for",
+                              puppet_end(held));
+  puppet_expect_nothing_lent(runtime);
+  assert_int_equal(puppet_ask_int(runtime, other, PUPPET_NOTICES, NULL), 0);
+  // It wakes, and finds that this one has hung up: its calls here fail, and so
+  // do those to it. It has no way back.
+  assert_int_equal(kill(process, SIGCONT), 0);
+  weft_kit_assert_status(WEFT_STATUS_PEER_DIED,
+                         puppet_try(runtime, actor, PUPPET_NOTICES, NULL));
+  // Another that did not wait for it still has it, and hears what it knows.
+  weft_value_t value;
+  weft_status_t status = weft_actor_register(runtime, "back", other);
+  weft_kit_assert_ok(status);
+  weft_kit_assert_ok(puppet_relay(runtime, other, actor, PUPPET_SPAWN,
+                                  weft_int64(1), &value));
+  status = puppet_relay(runtime, other, actor, PUPPET_SPAWN, weft_int64(0),
+                        &value);
+  assert_true(weft_status_code(status) == WEFT_STATUS_CLOSED ||
+              weft_status_code(status) == WEFT_STATUS_PEER_DIED);
+  weft_status_release(status);
+}
+
+static void one_that_wakes_in_time_has_lost_nothing(weft_runtime_t* runtime) {
+  weft_actor_t actor = puppet_spawn(runtime, 1);
+  pid_t process = (pid_t)puppet_process(runtime, actor);
+  for (int round = 0; round < 5; round++) {
+    stop_process(process);
+    weft_future_t* calls[20];
+    for (int i = 0; i < 20; i++) {
+      calls[i] = puppet_call(runtime, actor, PUPPET_ECHO,
+                             WEFT_ARGUMENTS(weft_int64(i)));
+    }
+    assert_false(weft_future_is_done(calls[0]));
+    assert_int_equal(kill(process, SIGCONT), 0);
+    for (int i = 0; i < 20; i++) {
+      weft_value_t value;
+      weft_kit_assert_ok(puppet_await(calls[i], &value));
+      assert_true(weft_value_equal(value, weft_int64(i)));
+    }
+  }
+}
+
+static void one_that_computes_for_long_is_not_given_up(
+    weft_runtime_t* runtime) {
+  // All workers there are busy for longer than the timeout.
+  weft_actor_t busy[2];
+  weft_future_t* calls[2];
+  for (int i = 0; i < 2; i++) {
+    busy[i] = puppet_spawn(runtime, 1);
+    calls[i] = puppet_call(runtime, busy[i], PUPPET_GATE, NULL);
+  }
+  weft_promise_t* promise;
+  weft_future_t* never;
+  weft_kit_assert_ok(weft_promise_create(runtime, &promise, &never));
+  // A time that has to pass; nothing else tells of it.
+  weft_kit_assert_status(
+      WEFT_STATUS_DEADLINE_EXCEEDED,
+      weft_future_wait(never,
+                       weft_runtime_now_ns(runtime) + INT64_C(1200000000)));
+  weft_promise_release(promise);
+  weft_future_release(never);
+  assert_false(weft_future_is_done(calls[0]));
+  weft_actor_t opener;
+  const weft_spawn_options_t options = {.place = 1, .own_thread = true};
+  weft_kit_assert_ok(weft_spawn(runtime, &puppet_class, weft_none(), &options,
+                                &opener));
+  puppet_tell(runtime, opener, PUPPET_OPEN, NULL);
+  weft_kit_assert_ok(puppet_end(calls[0]));
+  weft_kit_assert_ok(puppet_end(calls[1]));
+}
+
+static void deadlines_end_waits_for_one_that_is_stopped(
+    weft_runtime_t* runtime) {
+  weft_actor_t actor = puppet_spawn(runtime, 1);
+  pid_t process = (pid_t)puppet_process(runtime, actor);
+  stop_process(process);
+  const weft_call_options_t soon = {.timeout_ns = 20000000};
+  // Until its window is full, and beyond.
+  for (int i = 0; i < 100; i++) {
+    weft_future_t* future;
+    const weft_call_options_t* options = i < 60 ? NULL : &soon;
+    weft_status_t status =
+        weft_call(runtime, actor, PUPPET_NOTICES, NULL, options, &future);
+    if (status == WEFT_OK && options != NULL) {
+      status = puppet_end(future);
+    } else if (status == WEFT_OK) {
+      weft_future_release(future);
+    }
+    if (options != NULL) {
+      weft_kit_assert_status(WEFT_STATUS_DEADLINE_EXCEEDED, status);
+    }
+    i = i == 65 ? 99 : i;
+  }
+  assert_int_equal(kill(process, SIGCONT), 0);
+  assert_int_equal(puppet_ask_int(runtime, actor, PUPPET_NOTICES, NULL), 0);
+}
+
+static void a_stopped_process_can_be_killed(weft_runtime_t* runtime) {
+  weft_actor_t actor = puppet_spawn(runtime, 1);
+  pid_t process = (pid_t)puppet_process(runtime, actor);
+  weft_future_t* held = puppet_call(runtime, actor, PUPPET_HOLD, NULL);
+  stop_process(process);
+  assert_int_equal(kill(process, SIGKILL), 0);
+  weft_kit_assert_status(WEFT_STATUS_PEER_DIED, puppet_end(held));
+}
+
+int main(int argument_count, char** arguments) {
+  static const process_test_t tests[] = {
+      {.name = "one_that_is_stopped_is_given_up",
+       .size = 3,
+       .run = one_that_is_stopped_is_given_up,
+       .prepare = give_up_soon},
+      {.name = "one_that_wakes_in_time_has_lost_nothing",
+       .size = 2,
+       .run = one_that_wakes_in_time_has_lost_nothing,
+       .prepare = give_up_late},
+      {.name = "one_that_computes_for_long_is_not_given_up",
+       .size = 2,
+       .run = one_that_computes_for_long_is_not_given_up,
+       .prepare = give_up_soon},
+      PROCESS_TEST(deadlines_end_waits_for_one_that_is_stopped, 2),
+      PROCESS_TEST_OF_DEATH(a_stopped_process_can_be_killed, 2, 2),
+  };
+  return process_main(argument_count, arguments, tests,
+                      sizeof(tests) / sizeof(tests[0]));
+}
