@@ -79,18 +79,16 @@ static bool is_service_thread(weft_shm_service_t* service) {
 
 void weft_shm_remove_watch(weft_shm_t* shm, weft_shm_watch_t* watch) {
   weft_shm_service_t* service = &shm->service;
-  uint64_t id = watch->id;
-  if (id == 0) {
-    return;
-  }
   weft_mutex_lock(&service->watch_lock);
+  uint64_t id = watch->id;
   weft_shm_watch_t** place = find_locked(service, id);
   if (*place != NULL) {
     *place = watch->next;
     weft_epoll_remove(&service->epoll, watch->descriptor);
   }
   service->remover_count++;
-  while (service->running_id == id && !is_service_thread(service)) {
+  // One that has removed itself keeps its number, so that others can wait here.
+  while (id != 0 && service->running_id == id && !is_service_thread(service)) {
     // Relaxed: changed under the lock.
     uint32_t seen =
         atomic_load_explicit(&service->call_ended, memory_order_relaxed);
@@ -100,7 +98,6 @@ void weft_shm_remove_watch(weft_shm_t* shm, weft_shm_watch_t* watch) {
   }
   service->remover_count--;
   weft_mutex_unlock(&service->watch_lock);
-  watch->id = 0;
 }
 
 // --- The thread -------------------------------------------------------------
