@@ -215,6 +215,8 @@ typedef struct outbound {
   weft_actor_t actor;
   const weft_call_options_t* options;
   int64_t deadline_ns;
+  // Of a call; NULL for a send.
+  remote_reply_t* reply;
   weft_parcel_t parcel;
 } outbound_t;
 
@@ -242,6 +244,15 @@ static weft_status_t probe_locked(outbound_t* outbound) {
 // Takes a place in the window and writes the frame; both, or neither.
 static weft_status_t write_locked(outbound_t* outbound) {
   weft_peer_t* peer = outbound->peer;
+  weft_future_t* future =
+      outbound->reply != NULL ? &outbound->reply->future : NULL;
+  if (future != NULL && weft_future_is_done(future)) {
+    // It has ended meanwhile, and the callee was told before it knew of it.
+    // Whoever ends it from here on tells the callee after this, which has the
+    // lock.
+    weft_value_t nothing;
+    return weft_future_result(future, &nothing);
+  }
   WEFT_RETURN_IF_ERROR(weft_window_take_locked(peer, outbound->actor));
   weft_status_t status =
       weft_parcel_write_locked(&outbound->parcel, peer, WEFT_LINK_ORDINARY);
@@ -402,6 +413,7 @@ static weft_status_t init(outbound_t* outbound, weft_runtime_t* runtime,
   weft_actor_layer_t* layer = weft_actor_layer_of(runtime);
   outbound->runtime = runtime;
   outbound->peer = NULL;
+  outbound->reply = NULL;
   outbound->actor = actor;
   outbound->options = options;
   outbound->deadline_ns = weft_work_deadline_ns();
@@ -462,6 +474,7 @@ static weft_status_t submit(outbound_t* outbound, uint32_t endpoint,
     WEFT_RETURN_IF_ERROR(create_reply(outbound->peer, outbound->actor, endpoint,
                                       outbound->deadline_ns, &reply));
     weft_assert(reply != NULL);
+    outbound->reply = reply;
     outbound->parcel.head.id = reply->id;
   }
   weft_trace_thread_t* trace = weft_trace_self(runtime);
