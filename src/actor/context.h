@@ -29,6 +29,11 @@ struct weft_context {
   // may be.
   uint32_t finished;
   uint32_t finished_limit;
+  // Messages of a peer that are dealt with, to one life of this actor, and of
+  // which the peer's window does not know; see `weft_remote_finished`.
+  struct weft_peer* dealt_peer;
+  uint32_t dealt_generation;
+  uint32_t dealt_count;
 };
 
 // The turn that the calling thread runs; NULL outside of actors.

@@ -44,12 +44,18 @@ static inbound_t* take_call(weft_peer_t* peer, uint64_t id) {
   return node != NULL ? WEFT_CONTAINER_OF(node, inbound_t, node) : NULL;
 }
 
+// Takes the call off before its reply is sent; false when somebody else has,
+// and nobody waits for the reply any more. The lock is held.
+static bool reply_claimed(weft_outcome_t* outcome, weft_peer_t* peer) {
+  const inbound_t* inbound = WEFT_CONTAINER_OF(outcome, inbound_t, outcome);
+  uint64_t id = inbound->node.key;
+  // The peer may have given its number to another call meanwhile.
+  return weft_table_find(&peer->served, id) == &inbound->node &&
+         weft_table_remove(&peer->served, id) != NULL;
+}
+
 static void outcome_came(weft_waiter_t* waiter, weft_future_t* future) {
   inbound_t* inbound = WEFT_CONTAINER_OF(waiter, inbound_t, on_outcome);
-  // Taken off: nobody waits for the reply any more.
-  if (take_call(inbound->peer, inbound->node.key) == NULL) {
-    return;
-  }
   weft_crash_point("before a reply is sent");
   weft_frame_t head = {
       .type = WEFT_FRAME_REPLY,
@@ -57,7 +63,7 @@ static void outcome_came(weft_waiter_t* waiter, weft_future_t* future) {
       .timeout_ns = INT64_MAX,
   };
   weft_outcome_send(&inbound->outcome, inbound->peer, &head, future,
-                    reply_sent);
+                    reply_claimed, reply_sent);
 }
 
 // Makes the reply of a call. References: for the message, and for whoever
@@ -121,7 +127,7 @@ static void refuse(weft_peer_t* peer, const weft_frame_t* frame,
   } else {
     weft_warn(peer->runtime, error);
   }
-  weft_window_done(peer, frame->target_index, frame->target_generation);
+  weft_window_done(peer, frame->target_index, frame->target_generation, 1);
 }
 
 // --- Messages ---------------------------------------------------------------
@@ -138,11 +144,27 @@ weft_actor_t weft_message_remote_sender(const weft_message_t* message) {
   return actor;
 }
 
-void weft_remote_finished(weft_message_t* message) {
-  const weft_value_t* hidden =
-      &message->arguments[message->argument_count - WEFT_MESSAGE_HIDDEN];
-  weft_window_done(weft_message_peer(message), hidden->index,
-                   message->generation);
+void weft_remote_settle(weft_context_t* context) {
+  if (context->dealt_count > 0) {
+    weft_window_done(context->dealt_peer, context->entry->index,
+                     context->dealt_generation, context->dealt_count);
+    context->dealt_count = 0;
+  }
+}
+
+void weft_remote_finished(weft_context_t* context,
+                          const weft_message_t* message) {
+  weft_peer_t* peer = weft_message_peer(message);
+  if (context->dealt_peer != peer ||
+      context->dealt_generation != message->generation) {
+    weft_remote_settle(context);
+    context->dealt_peer = peer;
+    context->dealt_generation = message->generation;
+  }
+  // A sender must not wait for the end of a turn that waits itself.
+  if (++context->dealt_count == WEFT_WINDOW_BATCH) {
+    weft_remote_settle(context);
+  }
 }
 
 // A sender of a peer, apart from all others: an actor by its index and the low

@@ -56,6 +56,8 @@ typedef struct remote_reply {
   // Tells the callee, with the reference of `pending`.
   weft_outgoing_t cancel;
   uint64_t cancelled_id;
+  // The outcome is the reply.
+  _Atomic bool has_come;
   weft_timed_t timed;
   uint64_t id;
   uint64_t sender;
@@ -84,6 +86,9 @@ static const weft_future_class_t remote_reply_class = {
 static void reply_came(weft_pending_t* pending, weft_status_t status,
                        weft_value_t value) {
   remote_reply_t* reply = WEFT_CONTAINER_OF(pending, remote_reply_t, pending);
+  // Relaxed: for `outcome_came`, which this thread runs; on another one, that
+  // completed the future first, either answer will do.
+  atomic_store_explicit(&reply->has_come, true, memory_order_relaxed);
   weft_future_complete_owned(&reply->future, status, value);
 }
 
@@ -121,6 +126,10 @@ static void end_cancel(weft_outgoing_t* outgoing, weft_peer_t* peer) {
 static void outcome_came(weft_waiter_t* waiter, weft_future_t* future) {
   remote_reply_t* reply = (remote_reply_t*)(void*)future;
   (void)waiter;
+  // Relaxed: see `reply_came`. It is off the list then.
+  if (atomic_load_explicit(&reply->has_come, memory_order_relaxed)) {
+    return;
+  }
   if (weft_calls_take(&reply->pending, &reply->cancelled_id)) {
     reply->cancel = (weft_outgoing_t){.write = write_cancel, .end = end_cancel};
     weft_peer_send(reply->pending.peer, &reply->cancel);
@@ -176,6 +185,7 @@ static weft_status_t create_reply(weft_peer_t* peer, weft_actor_t actor,
       .describe_loss = describe_loss,
   };
   reply->on_outcome = (weft_waiter_t){.callback = outcome_came};
+  atomic_init(&reply->has_come, false);
   reply->sender = weft_sender_self(weft_actor_layer_of(peer->runtime));
   reply->actor = actor;
   reply->endpoint = endpoint;
@@ -256,7 +266,9 @@ static weft_status_t write_locked(outbound_t* outbound) {
   WEFT_RETURN_IF_ERROR(weft_window_take_locked(peer, outbound->actor));
   weft_status_t status =
       weft_parcel_write_locked(&outbound->parcel, peer, WEFT_LINK_ORDINARY);
-  if (status != WEFT_OK) {
+  if (status == WEFT_OK) {
+    weft_peer_flush_locked(peer);
+  } else {
     weft_window_untake_locked(peer, outbound->actor);
   }
   return status;
@@ -391,7 +403,6 @@ static weft_status_t send_parcel(outbound_t* outbound,
   }
   if (status == WEFT_OK) {
     note(outbound, arguments);
-    weft_peer_flush(outbound->peer);
   }
   weft_parcel_deinit(&outbound->parcel, outbound->peer);
   return status;
@@ -430,17 +441,15 @@ static weft_status_t init(outbound_t* outbound, weft_runtime_t* runtime,
   WEFT_RETURN_IF_ERROR(weft_peers_reach(runtime, actor.rank, &outbound->peer));
   WEFT_RETURN_IF_ERROR(weft_peer_check(outbound->peer, actor.incarnation));
   WEFT_RETURN_IF_ERROR(await_link(outbound));
-  outbound->parcel = (weft_parcel_t){
-      .head =
-          {
-              .type = WEFT_FRAME_CALL,
-              .endpoint = (uint16_t)endpoint,
-              .target_index = actor.index,
-              .target_generation = actor.generation,
-              .sender = weft_sender_self(layer),
-              .timeout_ns = timeout_of(runtime, outbound->deadline_ns),
-          },
+  const weft_frame_t head = {
+      .type = WEFT_FRAME_CALL,
+      .endpoint = (uint16_t)endpoint,
+      .target_index = actor.index,
+      .target_generation = actor.generation,
+      .sender = weft_sender_self(layer),
+      .timeout_ns = timeout_of(runtime, outbound->deadline_ns),
   };
+  weft_parcel_init(&outbound->parcel, &head);
   return WEFT_OK;
 }
 

@@ -51,8 +51,12 @@ static inline weft_peer_t* weft_message_peer(const weft_message_t* message) {
 // The actor that sent a message of a peer; none for a thread.
 weft_actor_t weft_message_remote_sender(const weft_message_t* message);
 
-// A message of a peer is dealt with. Thread: the consumer.
-void weft_remote_finished(weft_message_t* message);
+// A message of a peer is dealt with: it is counted, and at the end of the turn,
+// or after some, its sender may send as many more. In a turn.
+void weft_remote_finished(weft_context_t* context,
+                          const weft_message_t* message);
+// The turn is over, for what was counted.
+void weft_remote_settle(weft_context_t* context);
 
 // --- system.c ---------------------------------------------------------------
 

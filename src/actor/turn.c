@@ -46,7 +46,7 @@ static INLINE void finish(weft_context_t* context, weft_message_t* message) {
       publish(context);
     }
   } else if ((message->flags & WEFT_MESSAGE_REMOTE) != 0) {
-    weft_remote_finished(message);
+    weft_remote_finished(context, message);
   }
   if (entry->out.head == &message->node) {
     message->flags |= WEFT_MESSAGE_FINISHED;
@@ -588,6 +588,9 @@ void weft_turn_run(weft_task_t* task) {
   bool has_more = work(&context);
   bool has_exited =
       entry->phase == WEFT_PHASE_EXITING && work_exiting(&context);
+  if (__builtin_expect(context.dealt_count > 0, 0)) {
+    weft_remote_settle(&context);
+  }
   weft_context_current = NULL;
   weft_thread_self.activity = outer;
   if (has_exited) {

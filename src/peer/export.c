@@ -205,7 +205,7 @@ static void send_outcome(export_t* export, bool has_more) {
       .target_index = export->owner,
       .timeout_ns = INT64_MAX,
   };
-  weft_outcome_send(&export->outcome, export->to, &head, export->future,
+  weft_outcome_send(&export->outcome, export->to, &head, export->future, NULL,
                     outcome_sent);
 }
 

@@ -244,7 +244,6 @@ static void loan_ended(void* user, weft_holder_t owner,
                        const weft_block_name_t* name) {
   weft_peers_t* peers = user;
   weft_peer_t* peer = weft_peers_life(peers, owner);
-  bool is_told = false;
   if (peer == NULL) {
     return;
   }
@@ -254,12 +253,9 @@ static void loan_ended(void* user, weft_holder_t owner,
       peer->ended_count < peer->loan_capacity) {
     peer->ended_loans[peer->ended_count++] = *name;
     weft_loans_flush_locked(peer);
-    is_told = true;
+    weft_peer_flush_locked(peer);
   }
   weft_mutex_unlock(&peer->lock);
-  if (is_told) {
-    weft_peer_flush(peer);
-  }
 }
 
 weft_status_t weft_loans_borrow(weft_peers_t* peers, weft_holder_t owner,

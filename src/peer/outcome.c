@@ -18,11 +18,17 @@ static void end_outcome(weft_outgoing_t* outgoing, weft_peer_t* peer) {
   outcome->sent(outcome);
 }
 
+static bool claim_outcome(weft_outgoing_t* outgoing, weft_peer_t* peer) {
+  weft_outcome_t* outcome =
+      WEFT_CONTAINER_OF(outgoing, weft_outcome_t, outgoing);
+  return outcome->claim == NULL || outcome->claim(outcome, peer);
+}
+
 static weft_status_t pack(weft_outcome_t* outcome, weft_peer_t* peer,
                           const weft_frame_t* head, weft_status_t error,
                           weft_value_t value, bool copies_loans) {
-  outcome->parcel =
-      (weft_parcel_t){.head = *head, .copies_loans = copies_loans};
+  weft_parcel_init(&outcome->parcel, head);
+  outcome->parcel.copies_loans = copies_loans;
   weft_status_t status =
       weft_parcel_pack_outcome(&outcome->parcel, peer, error, value);
   weft_peer_t* full;
@@ -34,7 +40,7 @@ static weft_status_t pack(weft_outcome_t* outcome, weft_peer_t* peer,
 static void pack_code(weft_outcome_t* outcome, weft_peer_t* peer,
                       const weft_frame_t* head, weft_status_code_t code) {
   const weft_value_t value = weft_int64(code);
-  outcome->parcel = (weft_parcel_t){.head = *head};
+  weft_parcel_init(&outcome->parcel, head);
   weft_status_t status =
       weft_parcel_pack_outcome(&outcome->parcel, peer, WEFT_OK, value);
   // A scalar needs no memory.
@@ -44,10 +50,13 @@ static void pack_code(weft_outcome_t* outcome, weft_peer_t* peer,
 
 void weft_outcome_send(weft_outcome_t* outcome, weft_peer_t* peer,
                        const weft_frame_t* head, weft_future_t* future,
+                       bool (*claim)(weft_outcome_t* outcome,
+                                     weft_peer_t* peer),
                        void (*sent)(weft_outcome_t* outcome)) {
   weft_value_t value;
   outcome->outgoing =
       (weft_outgoing_t){.write = write_outcome, .end = end_outcome};
+  outcome->claim = claim;
   outcome->sent = sent;
   weft_status_t error = weft_future_result(future, &value);
   weft_status_t status = pack(outcome, peer, head, error, value, false);
@@ -65,5 +74,7 @@ void weft_outcome_send(weft_outcome_t* outcome, weft_peer_t* peer,
     weft_status_release(status);
   }
   weft_status_release(error);
-  weft_peer_send(peer, &outcome->outgoing);
+  if (!weft_peer_send_if(peer, &outcome->outgoing, claim_outcome)) {
+    weft_parcel_deinit(&outcome->parcel, peer);
+  }
 }

@@ -14,14 +14,19 @@ typedef struct weft_outcome weft_outcome_t;
 struct weft_outcome {
   weft_outgoing_t outgoing;
   weft_parcel_t parcel;
+  bool (*claim)(weft_outcome_t* outcome, weft_peer_t* peer);
   void (*sent)(weft_outcome_t* outcome);
 };
 
 // Sends what a future, which is done, holds. `head` has type, id and target.
+// `claim` is called with the peer's lock held; when it gives false somebody
+// else ends what this is part of, and nothing is sent. It may be NULL. Else
 // `sent` is called once, when it was written or never will be; perhaps before
 // this returns. No lock is held.
 void weft_outcome_send(weft_outcome_t* outcome, weft_peer_t* peer,
                        const weft_frame_t* head, weft_future_t* future,
+                       bool (*claim)(weft_outcome_t* outcome,
+                                     weft_peer_t* peer),
                        void (*sent)(weft_outcome_t* outcome));
 
 #endif  // WEFT_PEER_OUTCOME_H_

@@ -8,8 +8,6 @@
 //
 // A body that does not fit into a frame is copied into a block as well.
 
-#include <stdio.h>
-
 #include "base/memory.h"
 #include "memory/memory.h"
 #include "peer/loans.h"
@@ -284,11 +282,25 @@ static bool pack_scalars(weft_parcel_t* parcel, const weft_value_t* values,
   return true;
 }
 
+// Names an argument, in case that it cannot be encoded. There are less than
+// 100.
+static void name_argument(char what[], size_t index) {
+  _Static_assert(WEFT_PARAMETER_LIMIT <= 100, "two digits");
+  static const char word[] = "argument ";
+  memcpy(what, word, sizeof(word));
+  char* end = what + sizeof(word) - 1;
+  if (index >= 10) {
+    *end++ = (char)('0' + index / 10);
+  }
+  *end++ = (char)('0' + index % 10);
+  *end = '\0';
+}
+
 static weft_status_t encode_arguments(weft_encoder_t* encoder,
                                       const weft_arguments_t* arguments) {
   for (size_t i = 0; i < arguments->positional_count; i++) {
-    char what[32];
-    snprintf(what, sizeof(what), "argument %zu", i);
+    char what[16];
+    name_argument(what, i);
     WEFT_RETURN_IF_ERROR(
         weft_encode_value(encoder, what, arguments->positional[i]));
   }

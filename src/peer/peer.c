@@ -480,37 +480,45 @@ weft_status_t weft_peer_write_locked(weft_peer_t* peer, weft_frame_t* head,
   return WEFT_OK;
 }
 
-void weft_peer_send(weft_peer_t* peer, weft_outgoing_t* outgoing) {
-  weft_mutex_lock(&peer->lock);
-  bool is_over = weft_peer_state(peer) == WEFT_PEER_DEAD;
-  if (!is_over) {
-    weft_status_t status = weft_dlist_is_empty(&peer->outbox)
-                               ? outgoing->write(outgoing, peer)
-                               : weft_status_from_code(WEFT_STATUS_WOULD_BLOCK);
-    is_over = status == WEFT_OK;
-    if (!is_over) {
-      // No room; or the link has ended, and the peer's end is to come.
-      weft_status_release(status);
-      weft_dlist_append(&peer->outbox, &outgoing->node);
-    }
+void weft_peer_flush_locked(weft_peer_t* peer) {
+  // A worker flushes when its task is over.
+  if (weft_thread_self.worker == NULL && peer->link != NULL) {
+    weft_link_flush(peer->link);
   }
+}
+
+// Writes, or queues what cannot be written now. True when it is over.
+static bool write_or_queue_locked(weft_peer_t* peer,
+                                  weft_outgoing_t* outgoing) {
+  weft_status_t status = weft_dlist_is_empty(&peer->outbox)
+                             ? outgoing->write(outgoing, peer)
+                             : weft_status_from_code(WEFT_STATUS_WOULD_BLOCK);
+  if (status == WEFT_OK) {
+    weft_peer_flush_locked(peer);
+    return true;
+  }
+  // No room; or the link has ended, and the peer's end is to come.
+  weft_status_release(status);
+  weft_dlist_append(&peer->outbox, &outgoing->node);
+  return false;
+}
+
+bool weft_peer_send_if(weft_peer_t* peer, weft_outgoing_t* outgoing,
+                       bool (*claim)(weft_outgoing_t* outgoing,
+                                     weft_peer_t* peer)) {
+  weft_mutex_lock(&peer->lock);
+  bool is_claimed = claim == NULL || claim(outgoing, peer);
+  bool is_over = is_claimed && (weft_peer_state(peer) == WEFT_PEER_DEAD ||
+                                write_or_queue_locked(peer, outgoing));
   weft_mutex_unlock(&peer->lock);
   if (is_over) {
     outgoing->end(outgoing, peer);
   }
-  weft_peer_flush(peer);
+  return is_claimed;
 }
 
-void weft_peer_flush(weft_peer_t* peer) {
-  // A worker flushes when its task is over.
-  if (weft_thread_self.worker != NULL) {
-    return;
-  }
-  weft_mutex_lock(&peer->lock);
-  if (peer->link != NULL) {
-    weft_link_flush(peer->link);
-  }
-  weft_mutex_unlock(&peer->lock);
+void weft_peer_send(weft_peer_t* peer, weft_outgoing_t* outgoing) {
+  (void)weft_peer_send_if(peer, outgoing, NULL);
 }
 
 // Writes what waits, as far as there is room, and moves it to `written`.

@@ -274,8 +274,9 @@ weft_status_t weft_window_probe_locked(const weft_peer_t* peer,
 void weft_window_untake_locked(weft_peer_t* peer, weft_actor_t target);
 // The peer has dealt with messages.
 void weft_window_receive_credit(weft_peer_t* peer, const weft_frame_t* frame);
-// A message of the peer to an actor of this runtime is dealt with.
-void weft_window_done(weft_peer_t* peer, uint32_t index, uint32_t generation);
+// Messages of the peer to an actor of this runtime are dealt with.
+void weft_window_done(weft_peer_t* peer, uint32_t index, uint32_t generation,
+                      uint32_t count);
 
 // --- Sending ----------------------------------------------------------------
 
@@ -297,6 +298,11 @@ void weft_peer_wake_locked(weft_peer_t* peer);
 
 // Writes now, or when there is room. No lock is held.
 void weft_peer_send(weft_peer_t* peer, weft_outgoing_t* outgoing);
+// The same, if `claim`, which is called with the lock held, gives true; else it
+// returns false, and `outgoing` is the caller's.
+bool weft_peer_send_if(weft_peer_t* peer, weft_outgoing_t* outgoing,
+                       bool (*claim)(weft_outgoing_t* outgoing,
+                                     weft_peer_t* peer));
 
 // Writes a frame that is head and payload and no more. The lock is held.
 // Errors: WOULD_BLOCK; PEER_DIED.
@@ -304,9 +310,9 @@ weft_status_t weft_peer_write_locked(weft_peer_t* peer, weft_frame_t* head,
                                      const void* payload, size_t payload_bytes,
                                      weft_link_room_t room);
 
-// To be called after writes, without the lock: the peer sees them at the end
-// of the task that runs here, or now if there is none.
-void weft_peer_flush(weft_peer_t* peer);
+// To be called after writes, with the lock: the peer sees them at the end of
+// the task that runs here, or now if there is none.
+void weft_peer_flush_locked(weft_peer_t* peer);
 
 // --- Calls ------------------------------------------------------------------
 // Replies to come. A call is one of the two: listed, with a number that the
@@ -358,6 +364,17 @@ typedef struct weft_parcel {
   // Copy what is in memory of others, rather than lend it on.
   bool copies_loans;
 } weft_parcel_t;
+
+// An empty parcel, which needs no `deinit`. What it holds is not cleared: it is
+// large, and most of it stays unused.
+static inline void weft_parcel_init(weft_parcel_t* parcel,
+                                    const weft_frame_t* head) {
+  parcel->head = *head;
+  parcel->flow = 0;
+  parcel->word_count = 0;
+  parcel->cargo = NULL;
+  parcel->copies_loans = false;
+}
 
 // Puts values into a parcel for a peer, which may take time: large ones are
 // copied into shared memory unless they are there. No lock is held. Then

@@ -116,13 +116,17 @@ static void end_credit(weft_outgoing_t* outgoing, weft_peer_t* peer) {
   weft_mutex_unlock(&peer->lock);
 }
 
-// Counts a message; gives what is to be told, or NULL. The lock is held.
-static weft_outgoing_t* count_locked(weft_peer_t* peer, uint64_t key) {
+// Counts messages; gives what is to be told, or NULL. The lock is held.
+static weft_outgoing_t* count_locked(weft_peer_t* peer, uint64_t key,
+                                     uint32_t count) {
   weft_window_t* window = find_or_add(peer, key | OURS);
-  // Without memory one message is never reported as done; the peer's window
-  // stays smaller by it.
-  if (window == NULL || ++window->done < WEFT_WINDOW_BATCH ||
-      window->is_telling) {
+  // Without memory they are never reported as done; the peer's window stays
+  // smaller by them.
+  if (window == NULL) {
+    return NULL;
+  }
+  window->done += count;
+  if (window->done < WEFT_WINDOW_BATCH || window->is_telling) {
     return NULL;
   }
   window->is_telling = true;
@@ -131,11 +135,12 @@ static weft_outgoing_t* count_locked(weft_peer_t* peer, uint64_t key) {
   return &window->credit;
 }
 
-void weft_window_done(weft_peer_t* peer, uint32_t index, uint32_t generation) {
+void weft_window_done(weft_peer_t* peer, uint32_t index, uint32_t generation,
+                      uint32_t count) {
   weft_outgoing_t* credit = NULL;
   weft_mutex_lock(&peer->lock);
   if (weft_peer_state(peer) != WEFT_PEER_DEAD) {
-    credit = count_locked(peer, key_of(index, generation));
+    credit = count_locked(peer, key_of(index, generation), count);
   }
   weft_mutex_unlock(&peer->lock);
   if (credit != NULL) {

@@ -94,15 +94,16 @@ static unsigned kind_at(const weft_frame_t* frame, uint32_t index) {
   return frame->kinds >> (index * KIND_BITS) & ((1u << KIND_BITS) - 1);
 }
 
-// The kinds of the scalars that there are, and none behind them.
+// What no kind of a scalar has, in the bits of each of them.
+_Static_assert(WEFT_KIND_FLOAT64 == 3, "kinds of scalars have two bits");
+#define NO_SCALAR_BITS UINT32_C(0xcccccccc)
+
+// The kinds of the scalars that there are, and none behind them; their number
+// was checked.
 static bool are_kinds_sound(const weft_frame_t* frame) {
-  bool is_sound = true;
-  for (uint32_t i = 0; i < WEFT_FRAME_SCALAR_LIMIT; ++i) {
-    unsigned kind = kind_at(frame, i);
-    is_sound =
-        is_sound && (i < frame->value_count ? is_scalar(kind) : kind == 0);
-  }
-  return is_sound;
+  uint64_t kinds = frame->kinds;
+  return (kinds & NO_SCALAR_BITS) == 0 &&
+         kinds >> (frame->value_count * KIND_BITS) == 0;
 }
 
 static weft_status_t check_scalars(const weft_frame_t* frame) {
