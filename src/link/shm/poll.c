@@ -92,11 +92,12 @@ static uint32_t scan(weft_shm_t* shm, bool all) {
   weft_dlist_node_t* node = weft_dlist_first(&shm->links);
   while (node != NULL && left-- > 0) {
     weft_dlist_node_t* next = weft_dlist_next(&shm->links, node);
+    const weft_dlist_node_t* after = node->next;
     bool is_first = node->previous == &shm->links.ring;
     uint32_t visited =
         weft_shm_visit(WEFT_CONTAINER_OF(node, weft_shm_link_t, node));
     // Not one that has ended, and may be gone: see `weft_shm_visit`.
-    if (visited > 0 && !is_first && next != NULL && next->previous == node) {
+    if (visited > 0 && !is_first && after->previous == node) {
       weft_dlist_remove(node);
       put_first(&shm->links, node);
     }
