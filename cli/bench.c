@@ -235,8 +235,10 @@ const weft_cli_verb_t weft_cli_bench = {
     .operands = "[NAME...]",
     .operand_limit = SIZE_MAX,
     .description =
-        "Measures weft. NAME is a bench (future, mailbox, actor) or a case\n"
-        "(actor/pingpong); without names, everything is measured.\n\n"
+        "Measures weft. NAME is a bench (future, mailbox, actor, link_shm,\n"
+        "call, tensor, job) or a case (actor/pingpong); without names,\n"
+        "everything is measured. Where a case needs several processes, they\n"
+        "are started, and ended, by this command.\n\n"
         "Each case is taken in turn with its floor: the smallest C that\n"
         "does the same, written by hand. 'ratio' is cost over floor: 1 is\n"
         "the limit, lower is better. Median, p99, min and max are over\n"
