@@ -71,6 +71,7 @@ extern const weft_cli_option_t weft_cli_main_options[WEFT_CLI_MAIN_COUNT];
 extern const weft_cli_verb_t weft_cli_bench;
 extern const weft_cli_verb_t weft_cli_bench_member;
 extern const weft_cli_verb_t weft_cli_doctor;
+extern const weft_cli_verb_t weft_cli_list;
 extern const weft_cli_verb_t weft_cli_run;
 extern const weft_cli_verb_t weft_cli_version;
 extern const weft_cli_verb_t weft_cli_help;

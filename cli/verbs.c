@@ -9,8 +9,8 @@
 #include "cli/suggest.h"
 
 static const weft_cli_verb_t* const verbs[] = {
-    &weft_cli_run,     &weft_cli_bench, &weft_cli_doctor,
-    &weft_cli_version, &weft_cli_help,  &weft_cli_bench_member,
+    &weft_cli_run,     &weft_cli_list, &weft_cli_bench,        &weft_cli_doctor,
+    &weft_cli_version, &weft_cli_help, &weft_cli_bench_member,
 };
 #define VERB_COUNT (sizeof(verbs) / sizeof(verbs[0]))
 
@@ -77,8 +77,8 @@ void weft_cli_print_help(void) {
   (void)printf(
       "Usage: weft VERB [OPTION...]\n\n"
       "weft runs programs made of actors that pass tensors. This command\n"
-      "starts them as several processes, measures the library and checks the\n"
-      "host it runs on.\n\nVerbs:\n");
+      "starts them as several processes, shows what they do, measures the\n"
+      "library and checks the host it runs on.\n\nVerbs:\n");
   for (size_t i = 0; i < VERB_COUNT; i++) {
     if (!is_hidden(verbs[i])) {
       (void)printf("  %-10s%s\n", verbs[i]->name, verbs[i]->summary);

@@ -24,8 +24,8 @@ STANDARD = set("assert.h ctype.h float.h inttypes.h limits.h math.h "
 # Layer, and how the names of foreign headers begin that it may include.
 FOREIGN = {"wire": "msgpack/"}
 PUBLIC_STANDARD = set("limits.h stdarg.h stdbool.h stddef.h stdint.h".split())
-INSIDE = {"bench/job.c", "bench/link_shm.c", "bench/mailbox.c", "cli/run.h",
-          "cli/run_test.c"}
+INSIDE = {"bench/job.c", "bench/link_shm.c", "bench/mailbox.c",
+          "cli/list.h", "cli/run.h", "cli/run_test.c"}
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.M)
 
 

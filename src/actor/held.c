@@ -21,6 +21,13 @@ static void set_state(weft_line_t* line, uint32_t state) {
 // A call that is held depends on the argument that its line waits for. Init
 // has no reply: there the actor itself waits.
 
+// Reports say since when an actor waits.
+static void set_since(weft_activity_t* activity, int64_t since_ns) {
+  // Relaxed: a report may be a moment late.
+  atomic_store_explicit(&activity->asleep_since_ns, since_ns,
+                        memory_order_relaxed);
+}
+
 // Ties a message to what it waits for. DEADLOCK when that waits for it.
 static weft_status_t tie(const weft_actor_entry_t* entry,
                          const weft_message_t* message,
@@ -38,6 +45,8 @@ static weft_status_t tie(const weft_actor_entry_t* entry,
   bool is_circle = weft_circle_search(&circle, awaited);
   if (init_of != NULL) {
     init_of->waiting_for = is_circle ? NULL : awaited;
+    set_since(init_of,
+              is_circle ? 0 : weft_runtime_now_ns(entry->layer->runtime));
   } else {
     message->reply->blocked_on = is_circle ? NULL : awaited;
   }
@@ -54,6 +63,7 @@ static void untie(weft_line_t* line) {
        message = message->next_held) {
     if ((message->flags & WEFT_MESSAGE_INIT) != 0) {
       activity->waiting_for = NULL;
+      set_since(activity, 0);
     } else if (message->reply != NULL) {
       message->reply->blocked_on = NULL;
     }

@@ -8,6 +8,7 @@
 #include "actor/roster.h"
 #include "actor/schedule.h"
 #include "actor/timed.h"
+#include "async/circle.h"
 #include "base/memory.h"
 #include "base/writer.h"
 #include "trace/flight.h"
@@ -127,21 +128,13 @@ void weft_actor_layer_destroy(weft_runtime_t* runtime) {
 // What an activity waits for, in words; nothing if it does not wait. The graph
 // lock is held.
 static void add_wait(weft_writer_t* report, const weft_activity_t* activity) {
-  char text[256] = "";
-  const weft_future_t* future = activity->waiting_for;
-  if (future == NULL) {
+  char text[2 * WEFT_CIRCLE_PART_BYTES];
+  if (activity->waiting_for == NULL) {
     return;
   }
-  if (future->class->describe != NULL) {
-    future->class->describe(future, text, sizeof(text));
-  } else {
-    snprintf(text, sizeof(text), "%s", future->class->name);
-  }
-  weft_writer_append(report, ", waits for a %s", text);
-  if (future->producer != NULL && future->producer->describe != NULL) {
-    future->producer->describe(future->producer, text, sizeof(text));
-    weft_writer_append(report, " of %s", text);
-  }
+  weft_circle_describe(activity->waiting_for, text, sizeof(text));
+  weft_writer_append(report, "%s%s", text[0] != '\0' ? ", waits for a " : "",
+                     text);
 }
 
 static void add_actor(weft_writer_t* report, const weft_actor_entry_t* entry) {

@@ -8,9 +8,10 @@
 #include "actor/remote.h"
 #include "actor/roster.h"
 #include "actor/spawn.h"
-#include "async/future_internal.h"
+#include "async/circle.h"
 #include "base/memory.h"
 #include "memory/memory.h"
+#include "peer/peer.h"
 #include "trace/trace.h"
 
 // Actors that a report names, at most; all are counted.
@@ -65,19 +66,31 @@ static weft_status_t finish(draft_t* draft, weft_value_t* out_map) {
 
 // --- Actors -----------------------------------------------------------------
 
-// What an actor waits for, in words; empty when it does not wait.
-static void describe_wait(const weft_actor_entry_t* entry, char* text,
-                          size_t capacity) {
-  weft_mutex_t* graph = weft_async_graph_lock(entry->layer->runtime);
+// What an actor waits for, in words; empty when it does not wait. Gives for how
+// long it has, in seconds.
+static double describe_wait(const weft_actor_entry_t* entry, char* text,
+                            size_t capacity) {
+  const weft_activity_t* activity = &entry->activity;
+  weft_runtime_t* runtime = entry->layer->runtime;
+  weft_mutex_t* graph = weft_async_graph_lock(runtime);
   text[0] = '\0';
   weft_mutex_lock(graph);
-  const weft_future_t* future = entry->activity.waiting_for;
-  if (future != NULL && future->class->describe != NULL) {
-    future->class->describe(future, text, capacity);
-  } else if (future != NULL) {
-    snprintf(text, capacity, "%s", future->class->name);
+  if (activity->waiting_for != NULL) {
+    weft_circle_describe(activity->waiting_for, text, capacity);
   }
   weft_mutex_unlock(graph);
+  // Relaxed: 0 when it has not gone to sleep yet, or has woken by now.
+  int64_t since_ns =
+      atomic_load_explicit(&activity->asleep_since_ns, memory_order_relaxed);
+  int64_t now_ns = weft_runtime_now_ns(runtime);
+  if (since_ns == 0 || since_ns > now_ns) {
+    return 0;
+  }
+  if (text[0] == '\0') {
+    // What a message is written to is full, or a link is being made.
+    snprintf(text, capacity, "room for a message");
+  }
+  return (double)(now_ns - since_ns) / 1e9;
 }
 
 static weft_status_t make_actor(const weft_allocator_t* allocator,
@@ -87,12 +100,13 @@ static weft_status_t make_actor(const weft_allocator_t* allocator,
   char wait[256];
   const char* running = weft_entry_running(entry);
   const weft_class_t* actor_class = weft_entry_class(entry);
-  describe_wait(entry, wait, sizeof(wait));
+  double wait_s = describe_wait(entry, wait, sizeof(wait));
   put(&draft, "actor", weft_actor_value(weft_entry_handle(entry)));
   put_text(&draft, "class", actor_class != NULL ? actor_class->name : "");
   put(&draft, "depth", weft_int64(weft_mailbox_depth(&entry->in)));
   put_text(&draft, "runs", running != NULL ? running : "");
   put_text(&draft, "waits_for", wait);
+  put(&draft, "waits_s", weft_float64(wait_s));
   return finish(&draft, out_actor);
 }
 
@@ -150,6 +164,7 @@ static void put_arena(draft_t* draft, weft_runtime_t* runtime) {
   weft_arena_figures(weft_memory_arena(runtime), &figures);
   put(draft, "arena_bytes", weft_int64((int64_t)figures.reserved_bytes));
   put(draft, "arena_used_bytes", weft_int64((int64_t)figures.used_bytes));
+  put(draft, "arena_lent_bytes", weft_int64((int64_t)figures.lent_bytes));
 }
 
 weft_status_t weft_report_make(weft_runtime_t* runtime,
@@ -162,6 +177,7 @@ weft_status_t weft_report_make(weft_runtime_t* runtime,
       make_actors(weft_actor_layer_of(runtime), &actors, &count));
   put_text(&draft, "name", runtime->name);
   put(&draft, "rank", weft_int64(runtime->rank));
+  put(&draft, "rank_limit", weft_int64(weft_peers_rank_limit(runtime)));
   put(&draft, "process", weft_int64(weft_sys_process_id()));
   put(&draft, "actor_count", weft_int64(count));
   put(&draft, "actors", actors);

@@ -40,6 +40,8 @@ struct weft_activity {
   // Nothing but an outcome or a cancel ends its wait: there is no deadline.
   // Guarded as `waiting_for`.
   bool waits_for_ever;
+  // Since when it sleeps, or is held; 0 while it does not. For reports.
+  _Atomic int64_t asleep_since_ns;
 };
 
 // --- Threads ----------------------------------------------------------------

@@ -47,6 +47,11 @@ bool weft_circle_search(weft_circle_t* circle, weft_future_t* future);
 // completed any more: what is left leads back to it. The graph lock is held.
 bool weft_circle_is_stuck(weft_circle_t* circle, weft_future_t* future);
 
+// Writes what a future is that somebody waits for, and who produces it: "reply
+// of actor model#1, endpoint apply"; "" when it is being completed. The graph
+// lock is held.
+void weft_circle_describe(weft_future_t* future, char* text, size_t capacity);
+
 // The DEADLOCK status of a search that was true. `what` would close it.
 weft_status_t weft_circle_status(const weft_circle_t* circle, const char* what);
 

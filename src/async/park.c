@@ -91,6 +91,16 @@ static weft_status_t sleep_detached(weft_parker_t* parker, int64_t deadline_ns,
                                   "the deadline passed");
 }
 
+// Reports say since when the work of this thread has slept; 0: it does not.
+static void note_sleep(int64_t since_ns) {
+  weft_activity_t* activity = weft_thread_self.activity;
+  if (activity != NULL) {
+    // Relaxed: a report may be a moment late.
+    atomic_store_explicit(&activity->asleep_since_ns, since_ns,
+                          memory_order_relaxed);
+  }
+}
+
 // The same, in the flight recorder: a dump shows who sleeps. `out_woken_ns` is
 // the time at the end.
 static weft_status_t sleep_recorded(weft_parker_t* parker, int64_t deadline_ns,
@@ -100,7 +110,9 @@ static weft_status_t sleep_recorded(weft_parker_t* parker, int64_t deadline_ns,
   weft_flight_tick(trace, now_ns);
   weft_flight_record(trace, WEFT_FLIGHT_BLOCK, NULL, place,
                      (uint64_t)deadline_ns);
+  note_sleep(now_ns);
   weft_status_t status = sleep_detached(parker, deadline_ns, trace);
+  note_sleep(0);
   *out_woken_ns = weft_sys_now_ns();
   weft_flight_tick(trace, *out_woken_ns);
   weft_flight_record(trace, WEFT_FLIGHT_WAKE, NULL, place,
@@ -138,7 +150,11 @@ weft_status_t weft_park(weft_parker_t* parker, int64_t deadline_ns) {
   }
   weft_async_t* async = weft_async_of(parker->runtime);
   if (async->simulation != NULL) {
-    return weft_simulation_park(async->simulation, parker, deadline_ns);
+    note_sleep(weft_runtime_now_ns(parker->runtime));
+    weft_status_t status =
+        weft_simulation_park(async->simulation, parker, deadline_ns);
+    note_sleep(0);
+    return status;
   }
   WEFT_RETURN_IF_ERROR(weft_async_check_process(parker->runtime));
   int64_t start_ns = weft_sys_now_ns();

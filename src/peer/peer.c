@@ -178,7 +178,20 @@ void weft_peers_renew(weft_runtime_t* runtime, uint16_t rank,
   weft_peers_t* peers = weft_peers_of(runtime);
   weft_mutex_lock(&peers->lock);
   (void)present_locked(peers, rank, incarnation);
+  // Relaxed, both: written under the lock, for reports.
+  if (rank >= atomic_load_explicit(&peers->rank_limit, memory_order_relaxed)) {
+    atomic_store_explicit(&peers->rank_limit, rank + 1, memory_order_relaxed);
+  }
   weft_mutex_unlock(&peers->lock);
+}
+
+uint32_t weft_peers_rank_limit(const weft_runtime_t* runtime) {
+  // Relaxed: as above.
+  uint32_t limit = atomic_load_explicit(&weft_peers_of(runtime)->rank_limit,
+                                        memory_order_relaxed);
+  uint32_t own =
+      runtime->rank < runtime->size ? runtime->size : runtime->rank + 1;
+  return limit > own ? limit : own;
 }
 
 void weft_peers_visit(weft_peers_t* peers,

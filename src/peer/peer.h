@@ -180,6 +180,8 @@ void weft_peers_attach(weft_peer_t* peer, weft_link_t* link);
 // here on means this one.
 void weft_peers_renew(weft_runtime_t* runtime, uint16_t rank,
                       uint16_t incarnation);
+// One more than the highest rank that has started, as far as this one was told.
+uint32_t weft_peers_rank_limit(const weft_runtime_t* runtime);
 // There is, or will be, no link to this rank; or it has died, and this is how.
 // `incarnation` 0: not known. A rank that was never connected may hold loans
 // all the same, from others.

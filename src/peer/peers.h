@@ -15,6 +15,8 @@ struct weft_peers {
   _Atomic(weft_peer_t*) by_rank[WEFT_RANK_LIMIT];
   // Peers whose ranks live again, the last first; linked by `next_former`.
   _Atomic(weft_peer_t*) former;
+  // See `weft_peers_rank_limit`. Written under the lock.
+  _Atomic uint32_t rank_limit;
   // Guards making peers, and the reason below; leaf.
   weft_mutex_t lock;
   // Why the job has ended; WEFT_OK while it goes on.
