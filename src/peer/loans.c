@@ -363,6 +363,13 @@ weft_status_t weft_loans_show_segment_locked(weft_peer_t* peer,
           ? weft_arena_descriptor(weft_memory_arena(runtime), segment)
           : weft_imports_descriptor(weft_memory_imports(runtime), owner,
                                     segment);
+  if (descriptor < 0) {
+    // Its owner has died since the tensor was packed.
+    return weft_status_make(WEFT_STATUS_PEER_DIED,
+                            "a tensor cannot be lent on: rank %u, whose it is, "
+                            "is gone",
+                            owner >> 16);
+  }
   weft_table_node_t* node = weft_slab_allocate(runtime->slab, sizeof(*node));
   if (node == NULL) {
     return weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED,

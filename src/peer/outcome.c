@@ -4,11 +4,47 @@
 
 #include "base/container.h"
 
+// Packs an error without memory for more: its code, as a scalar.
+static void pack_code(weft_parcel_t* parcel, weft_peer_t* peer,
+                      const weft_frame_t* head, weft_status_code_t code) {
+  const weft_value_t value = weft_int64(code);
+  weft_parcel_init(parcel, head);
+  weft_status_t status = weft_parcel_pack_outcome(parcel, peer, WEFT_OK, value);
+  // A scalar needs no memory.
+  weft_status_release(status);
+  parcel->head.flags |= WEFT_FRAME_ERROR;
+}
+
+// Writes a code in place of what cannot be written, so that nobody waits for
+// it for ever, nor for what stands behind it.
+static weft_status_t write_code(const weft_frame_t* whole, weft_peer_t* peer,
+                                weft_status_code_t code) {
+  const weft_frame_t head = {
+      .type = whole->type,
+      .id = whole->id,
+      .target_index = whole->target_index,
+      .target_generation = whole->target_generation,
+      .timeout_ns = INT64_MAX,
+  };
+  weft_parcel_t parcel;
+  pack_code(&parcel, peer, &head, code);
+  return weft_parcel_write_locked(&parcel, peer, WEFT_LINK_RESERVED);
+}
+
 static weft_status_t write_outcome(weft_outgoing_t* outgoing,
                                    weft_peer_t* peer) {
   weft_outcome_t* outcome =
       WEFT_CONTAINER_OF(outgoing, weft_outcome_t, outgoing);
-  return weft_parcel_write_locked(&outcome->parcel, peer, WEFT_LINK_RESERVED);
+  weft_status_t status =
+      weft_parcel_write_locked(&outcome->parcel, peer, WEFT_LINK_RESERVED);
+  weft_status_code_t code = weft_status_code(status);
+  if (code == WEFT_STATUS_OK || code == WEFT_STATUS_WOULD_BLOCK) {
+    return status;
+  }
+  // The owner of what it lends on has died since it was packed, or there is no
+  // memory; or the link has ended, and then this fails, too.
+  weft_status_release(status);
+  return write_code(&outcome->parcel.head, peer, code);
 }
 
 static void end_outcome(weft_outgoing_t* outgoing, weft_peer_t* peer) {
@@ -36,18 +72,6 @@ static weft_status_t pack(weft_outcome_t* outcome, weft_peer_t* peer,
                            : status;
 }
 
-// An error without memory for more: its code, as a scalar.
-static void pack_code(weft_outcome_t* outcome, weft_peer_t* peer,
-                      const weft_frame_t* head, weft_status_code_t code) {
-  const weft_value_t value = weft_int64(code);
-  weft_parcel_init(&outcome->parcel, head);
-  weft_status_t status =
-      weft_parcel_pack_outcome(&outcome->parcel, peer, WEFT_OK, value);
-  // A scalar needs no memory.
-  weft_status_release(status);
-  outcome->parcel.head.flags |= WEFT_FRAME_ERROR;
-}
-
 void weft_outcome_send(weft_outcome_t* outcome, weft_peer_t* peer,
                        const weft_frame_t* head, weft_future_t* future,
                        bool (*claim)(weft_outcome_t* outcome,
@@ -69,7 +93,7 @@ void weft_outcome_send(weft_outcome_t* outcome, weft_peer_t* peer,
   if (status != WEFT_OK) {
     weft_parcel_deinit(&outcome->parcel, peer);
     pack_code(
-        outcome, peer, head,
+        &outcome->parcel, peer, head,
         error != WEFT_OK ? weft_status_code(error) : weft_status_code(status));
     weft_status_release(status);
   }
