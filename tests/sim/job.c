@@ -91,7 +91,16 @@ static void connect_rank(weft_connector_t* connector, uint16_t rank) {
 
 static void take_warning(void* user, weft_status_t warning) {
   job_member_t* member = user;
-  job_note(member->job, weft_status_code(warning));
+  job_t* job = member->job;
+  weft_status_code_t code = weft_status_code(weft_status_root(warning));
+  job_note(job, code);
+  bool is_odd = code != WEFT_STATUS_PEER_DIED && code != WEFT_STATUS_CLOSED &&
+                code != WEFT_STATUS_DEADLINE_EXCEEDED &&
+                code != WEFT_STATUS_FAILED && code != WEFT_STATUS_ABANDONED &&
+                code != WEFT_STATUS_CANCELLED;
+  if (is_odd && job->odd_warning == WEFT_OK) {
+    job->odd_warning = weft_status_retain(warning);
+  }
 }
 
 static void open_member(job_t* job, const job_options_t* options,
@@ -176,6 +185,12 @@ static void close_member(job_member_t* member) {
   stop_timers(member);
 }
 
+void job_check_warnings(job_t* job) {
+  weft_status_t odd = job->odd_warning;
+  job->odd_warning = WEFT_OK;
+  weft_kit_assert_ok(odd);
+}
+
 void job_close(job_t* job) {
   // The living first: what has died must not be heard of again.
   for (uint32_t i = 0; i < job->size; ++i) {
@@ -188,6 +203,7 @@ void job_close(job_t* job) {
       close_member(&job->members[i]);
     }
   }
+  weft_status_release(job->odd_warning);
   weft_sim_net_destroy(job->net);
   weft_runtime_destroy(job->host);
 }

@@ -65,6 +65,9 @@ struct job {
   weft_sim_net_t* net;
   int64_t delay_max_ns;
   job_member_t members[JOB_MEMBERS];
+  // The first that a member has warned of but what its peers' deaths,
+  // deadlines and handlers bring about.
+  weft_status_t odd_warning;
   // How it went: every warning, and what the test adds.
   uint64_t course;
 };
@@ -73,6 +76,8 @@ void job_open(job_t* job, weft_kit_random_t* random,
               const job_options_t* options);
 // Destroys the runtimes, in any order, the dead last.
 void job_close(job_t* job);
+// Fails the test if there was an odd warning.
+void job_check_warnings(job_t* job);
 
 void job_kill(job_t* job, uint32_t rank);
 // The member stops for so long, and then goes on.

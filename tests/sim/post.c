@@ -545,6 +545,7 @@ void post_check_over(post_t* post) {
 }
 
 void post_close(post_t* post) {
+  job_check_warnings(&post->job);
   post->is_over = true;
   job_close(&post->job);
   // These outlive the runtimes.
