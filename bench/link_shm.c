@@ -36,10 +36,22 @@ typedef struct end {
   bool answers_each;
   bool sleeps;
   uint32_t expected;
-  weft_status_code_t fault;
+  // A weft_status_code_t. Frames may be dealt with by the service thread.
+  _Atomic uint32_t fault;
 } end_t;
 
 // --- Frames -----------------------------------------------------------------
+
+static void set_fault(end_t* end, weft_status_code_t fault) {
+  // Relaxed: a number by itself.
+  atomic_store_explicit(&end->fault, fault, memory_order_relaxed);
+}
+
+static weft_status_code_t fault_of(const end_t* end) {
+  // Relaxed: as above.
+  return (weft_status_code_t)atomic_load_explicit(&end->fault,
+                                                  memory_order_relaxed);
+}
 
 static void put(end_t* end, uint64_t value) {
   void* data;
@@ -48,7 +60,7 @@ static void put(end_t* end, uint64_t value) {
                                      &data)) != WEFT_OK) {
     weft_status_code_t code = weft_status_ignore(status);
     if (code != WEFT_STATUS_WOULD_BLOCK) {
-      end->fault = code;
+      set_fault(end, code);
       return;
     }
     end->progress->vtable->poll(end->progress);
@@ -62,7 +74,9 @@ static void take_frame(weft_link_sink_t* sink, const void* data,
   end_t* end = WEFT_CONTAINER_OF(sink, end_t, sink);
   uint64_t value;
   memcpy(&value, data, sizeof(value));
-  end->fault = size_bytes == FRAME_BYTES ? end->fault : WEFT_STATUS_DATA_LOSS;
+  if (size_bytes != FRAME_BYTES) {
+    set_fault(end, WEFT_STATUS_DATA_LOSS);
+  }
   if (end->answers_each) {
     put(end, value);
     weft_link_flush(end->link);
@@ -85,7 +99,7 @@ static void take_room(weft_link_sink_t* sink) {
 
 static void take_end(weft_link_sink_t* sink, weft_status_t reason) {
   end_t* end = WEFT_CONTAINER_OF(sink, end_t, sink);
-  end->fault = weft_status_ignore(reason);
+  set_fault(end, weft_status_ignore(reason));
 }
 
 static const weft_link_sink_vtable_t sink_vtable = {
@@ -118,7 +132,8 @@ static void sleep_once(end_t* end, uint32_t seen) {
 
 static void wait_for(end_t* end, uint32_t frames) {
   uint32_t came;
-  while ((int32_t)(frames - (came = frames_at(end))) > 0 && end->fault == 0) {
+  while ((int32_t)(frames - (came = frames_at(end))) > 0 &&
+         fault_of(end) == 0) {
     end->progress->vtable->poll(end->progress);
     if (end->sleeps && frames_at(end) == came) {
       sleep_once(end, came);
@@ -217,8 +232,8 @@ static weft_status_t create_one_way(uint32_t workers, void** out_state) {
 }
 
 static weft_status_t outcome(const end_t* end) {
-  return end->fault == 0 ? WEFT_OK
-                         : weft_status_make(end->fault, "the link has ended");
+  weft_status_code_t fault = fault_of(end);
+  return fault == 0 ? WEFT_OK : weft_status_make(fault, "the link has ended");
 }
 
 static void prepare(void* state, uint64_t count) {
