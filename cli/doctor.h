@@ -10,6 +10,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// What each peer of a process takes once both lend to each other: the socket
+// between them, and a segment of its tensors; further segments one each.
+#define WEFT_DOCTOR_FILES_A_PEER 2
+// The lanes between two, of which each has made one. Units: KiB.
+#define WEFT_DOCTOR_KIB_A_PEER 536
+
 typedef enum weft_doctor_state {
   WEFT_DOCTOR_OK = 0,
   // It works, but slower, or not for large programs.

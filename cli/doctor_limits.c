@@ -12,6 +12,10 @@
 #include "cli/doctor.h"
 
 #define FILES_WANTED 1024
+// Descriptors of a process that are no peer's: streams, what it sleeps on, its
+// own segments, files of the program.
+#define FILES_OF_ITS_OWN 64
+#define PEERS_WANTED 64
 #define THREADS_WANTED 512
 #define MAPS_WANTED 65530
 #define MEMORY_WANTED ((uint64_t)1 << 30)
@@ -42,6 +46,25 @@ static void look_at_files(const weft_doctor_host_t* host,
                           weft_doctor_finding_t* finding) {
   (void)host;
   look_at_resource(RLIMIT_NOFILE, FILES_WANTED, finding);
+}
+
+static void look_at_peers(const weft_doctor_host_t* host,
+                          weft_doctor_finding_t* finding) {
+  (void)host;
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+    weft_doctor_set(finding, WEFT_DOCTOR_WARN, "unknown: %s", strerror(errno));
+    return;
+  }
+  uint64_t files = limit.rlim_cur;
+  uint64_t peers = files > FILES_OF_ITS_OWN
+                       ? (files - FILES_OF_ITS_OWN) / WEFT_DOCTOR_FILES_A_PEER
+                       : 0;
+  weft_doctor_set(finding,
+                  peers < PEERS_WANTED ? WEFT_DOCTOR_WARN : WEFT_DOCTOR_OK,
+                  "each takes %d descriptors, and %d KiB with it: the limit of "
+                  "open files suffices for %" PRIu64,
+                  WEFT_DOCTOR_FILES_A_PEER, WEFT_DOCTOR_KIB_A_PEER, peers);
 }
 
 static void look_at_core_dumps(const weft_doctor_host_t* host,
@@ -135,6 +158,9 @@ static void look_at_overcommit(const weft_doctor_host_t* host,
 static const weft_doctor_check_t checks[] = {
     {"limits", "open files", "Each process that is met takes some descriptors.",
      "ulimit -n 65536", look_at_files},
+    {"limits", "peers",
+     "A process that may open no more cannot meet another of its job.",
+     "ulimit -n 65536", look_at_peers},
     {"limits", "core dumps", "After a crash there is nothing to look at.",
      "ulimit -c unlimited", look_at_core_dumps},
     {"limits", "threads",

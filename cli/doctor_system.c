@@ -10,12 +10,19 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "cli/doctor.h"
+
+// Debian 12's headers may be older than the kernel; it is one number
+// everywhere.
+#ifndef SYS_futex_waitv
+#define SYS_futex_waitv 449
+#endif
 
 // A clock that is read without a system call takes a fraction of this.
 #define SLOW_CLOCK_NS 100
@@ -118,6 +125,16 @@ static void look_at_futex(const weft_doctor_host_t* host,
                   works ? "works" : strerror(errno));
 }
 
+static void look_at_futex_waitv(const weft_doctor_host_t* host,
+                                weft_doctor_finding_t* finding) {
+  (void)host;
+  // No words at all: a call that is there says that it makes no sense.
+  long result = syscall(SYS_futex_waitv, NULL, 0, 0, NULL, 0);
+  bool works = result == -1 && errno == EINVAL;
+  weft_doctor_set(finding, works ? WEFT_DOCTOR_OK : WEFT_DOCTOR_WARN, "%s",
+                  works ? "works" : strerror(errno));
+}
+
 static void look_at_membarrier(const weft_doctor_host_t* host,
                                weft_doctor_finding_t* finding) {
   (void)host;
@@ -144,6 +161,60 @@ static void look_at_memfd(const weft_doctor_host_t* host,
                   works ? "with F_SEAL_FUTURE_WRITE"
                         : "without F_SEAL_FUTURE_WRITE (Linux 5.1)");
   (void)close(descriptor);
+}
+
+// Sends a byte over a pair of sockets that wants to know who sends.
+static bool has_credentials(const int sockets[2]) {
+  const int on = 1;
+  char byte = 1;
+  union {
+    struct cmsghdr header;
+    char bytes[CMSG_SPACE(sizeof(struct ucred))];
+  } control = {0};
+  struct iovec part = {&byte, 1};
+  struct msghdr message = {.msg_iov = &part,
+                           .msg_iovlen = 1,
+                           .msg_control = &control,
+                           .msg_controllen = sizeof(control)};
+  if (setsockopt(sockets[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) != 0 ||
+      send(sockets[1], &byte, 1, 0) != 1 ||
+      recvmsg(sockets[0], &message, MSG_DONTWAIT) != 1) {
+    return false;
+  }
+  const struct cmsghdr* header = CMSG_FIRSTHDR(&message);
+  struct ucred sender = {.uid = UINT32_MAX};
+  if (header == NULL || header->cmsg_type != SCM_CREDENTIALS) {
+    return false;
+  }
+  memcpy(&sender, CMSG_DATA(header), sizeof(sender));
+  return sender.uid == geteuid() && sender.pid == getpid();
+}
+
+static void look_at_sockets(const weft_doctor_host_t* host,
+                            weft_doctor_finding_t* finding) {
+  (void)host;
+  int sockets[2];
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) != 0) {
+    weft_doctor_set(finding, WEFT_DOCTOR_WARN, "no Unix sockets: %s",
+                    strerror(errno));
+    return;
+  }
+  bool works = has_credentials(sockets);
+  weft_doctor_set(finding, works ? WEFT_DOCTOR_OK : WEFT_DOCTOR_WARN, "%s",
+                  works ? "say which process of which user sends"
+                        : "do not say which process of which user sends");
+  (void)close(sockets[0]);
+  (void)close(sockets[1]);
+}
+
+static void look_at_job_list(const weft_doctor_host_t* host,
+                             weft_doctor_finding_t* finding) {
+  char line[64];
+  bool works =
+      weft_doctor_read_line(host, "/proc/net/unix", line, sizeof(line));
+  weft_doctor_set(
+      finding, works ? WEFT_DOCTOR_OK : WEFT_DOCTOR_WARN, "%s",
+      works ? "/proc/net/unix can be read" : "/proc/net/unix cannot be read");
 }
 
 // --- Settings ---------------------------------------------------------------
@@ -196,6 +267,11 @@ static const weft_doctor_check_t checks[] = {
      "boot with clocksource=tsc, if the kernel trusts it", look_at_clock_read},
     {"host", "futex", "Threads sleep on futexes; nothing runs without.",
      "allow the system call futex in the sandbox (seccomp)", look_at_futex},
+    {"host", "futex_waitv",
+     "Without it a process that sleeps looks every millisecond for messages "
+     "of others.",
+     "Linux 5.16 or later; allow futex_waitv in the sandbox (seccomp)",
+     look_at_futex_waitv},
     {"host", "membarrier",
      "Without it every small allocation pays for an atomic operation.",
      "allow the system call membarrier in the sandbox (seccomp)",
@@ -204,6 +280,13 @@ static const weft_doctor_check_t checks[] = {
      "Processes share tensors through sealed memory that has no name.",
      "Linux 5.1 or later; allow memfd_create in the sandbox (seccomp)",
      look_at_memfd},
+    {"host", "unix sockets",
+     "Processes of a job believe the kernel alone about who sends.",
+     "allow socketpair and SO_PASSCRED in the sandbox (seccomp)",
+     look_at_sockets},
+    {"host", "list of jobs",
+     "'weft list', and joining a job by name, look for its socket there.",
+     "mount -t proc proc /proc", look_at_job_list},
     {"host", "governor", "A core that saves power is slow to wake up.",
      "cpupower frequency-set -g performance", look_at_governor},
     {"host", "huge pages", "Large tensors miss the TLB less on huge pages.",

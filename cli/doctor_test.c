@@ -236,7 +236,22 @@ static void few_descriptors_are_warned_of(void** state) {
   struct rlimit low = {.rlim_cur = 64, .rlim_max = before.rlim_max};
   assert_int_equal(0, setrlimit(RLIMIT_NOFILE, &low));
   assert_finds(*state, "open files", WEFT_DOCTOR_WARN, "64 (");
+  assert_finds(*state, "peers", WEFT_DOCTOR_WARN, "suffices for 0");
+  low.rlim_cur = 64 + 64 * WEFT_DOCTOR_FILES_A_PEER;
+  assert_int_equal(0, setrlimit(RLIMIT_NOFILE, &low));
+  assert_finds(*state, "peers", WEFT_DOCTOR_OK, "suffices for 64");
+  low.rlim_cur--;
+  assert_int_equal(0, setrlimit(RLIMIT_NOFILE, &low));
+  assert_finds(*state, "peers", WEFT_DOCTOR_WARN, "suffices for 63");
   assert_int_equal(0, setrlimit(RLIMIT_NOFILE, &before));
+}
+
+static void what_jobs_need_is_there(void** state) {
+  world_t* world = *state;
+  assert_finds(world, "unix sockets", WEFT_DOCTOR_OK, "which user");
+  assert_finds(world, "list of jobs", WEFT_DOCTOR_WARN, "cannot be read");
+  put(world, "/proc/net/unix", "Num RefCount\n");
+  assert_finds(world, "list of jobs", WEFT_DOCTOR_OK, "can be read");
 }
 
 static void each_check_says_why_and_what_mends_it(void** state) {
@@ -274,6 +289,7 @@ int main(void) {
       WORLD_TEST(a_small_control_group_is_warned_of),
       WORLD_TEST(a_group_without_limits_is_fine),
       WORLD_TEST(few_descriptors_are_warned_of),
+      WORLD_TEST(what_jobs_need_is_there),
       WORLD_TEST(each_check_says_why_and_what_mends_it),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
