@@ -509,6 +509,8 @@ weft_status_t weft_remote_submit(weft_runtime_t* runtime, weft_actor_t actor,
                                  const weft_call_options_t* options,
                                  weft_future_t** out_future) {
   outbound_t outbound;
+  // The lanes of a forked child are its parent's.
+  WEFT_RETURN_IF_ERROR(weft_async_check_process(runtime));
   weft_status_t status = init(&outbound, runtime, actor, endpoint, options);
   if (status == WEFT_OK) {
     status = submit(&outbound, endpoint, arguments, out_future);

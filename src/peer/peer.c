@@ -388,6 +388,7 @@ static weft_status_t begin_to_connect(weft_peers_t* peers, uint16_t rank) {
                             "a job; start it with `weft run`",
                             rank);
   }
+  WEFT_RETURN_IF_ERROR(weft_async_check_process(peers->runtime));
   WEFT_RETURN_IF_ERROR(check_job(peers));
   weft_peer_t* peer;
   WEFT_RETURN_IF_ERROR(weft_peers_expect(peers->runtime, rank, 0, &peer));
@@ -516,9 +517,21 @@ static bool write_or_queue_locked(weft_peer_t* peer,
   return false;
 }
 
+// The lanes of a forked child are its parent's, and so are its locks.
+static bool is_forked(const weft_peer_t* peer) {
+  weft_status_t status = weft_async_check_process(peer->runtime);
+  return weft_status_ignore(status) != WEFT_STATUS_OK;
+}
+
 bool weft_peer_send_if(weft_peer_t* peer, weft_outgoing_t* outgoing,
                        bool (*claim)(weft_outgoing_t* outgoing,
                                      weft_peer_t* peer)) {
+  if (is_forked(peer)) {
+    if (claim == NULL) {
+      outgoing->end(outgoing, peer);
+    }
+    return claim == NULL;
+  }
   weft_mutex_lock(&peer->lock);
   bool is_claimed = claim == NULL || claim(outgoing, peer);
   bool is_over = is_claimed && (weft_peer_state(peer) == WEFT_PEER_DEAD ||
