@@ -54,19 +54,17 @@ static void a_slow_actor_stops_nobody_else(weft_runtime_t* runtime) {
   assert_true(sent >= 32 && sent <= 64);
   // With a deadline: it waits, and gives up.
   const weft_call_options_t soon = {.timeout_ns = 20000000};
-  weft_kit_assert_status(
-      WEFT_STATUS_DEADLINE_EXCEEDED,
-      weft_send(runtime, slow, PUPPET_NOTE, WEFT_ARGUMENTS(weft_int64(0)),
-                &soon));
+  weft_kit_assert_status(WEFT_STATUS_DEADLINE_EXCEEDED,
+                         weft_send(runtime, slow, PUPPET_NOTE,
+                                   WEFT_ARGUMENTS(weft_int64(0)), &soon));
   // Others of that process answer, and it has room for others' messages.
-  assert_int_equal(
-      puppet_ask_int(runtime, quick, PUPPET_ADD,
-                     WEFT_ARGUMENTS(weft_int64(1), weft_int64(2))),
-      3);
+  assert_int_equal(puppet_ask_int(runtime, quick, PUPPET_ADD,
+                                  WEFT_ARGUMENTS(weft_int64(1), weft_int64(2))),
+                   3);
   // In a handler without a deadline there is no waiting.
-  weft_value_t list = puppet_ask(
-      runtime, other, PUPPET_FLOOD,
-      WEFT_ARGUMENTS(weft_actor_value(slow), weft_int64(1000)));
+  weft_value_t list =
+      puppet_ask(runtime, other, PUPPET_FLOOD,
+                 WEFT_ARGUMENTS(weft_actor_value(slow), weft_int64(1000)));
   int64_t flooded = puppet_number_at(weft_value_retain(list), 0);
   assert_int_equal(puppet_number_at(list, 1), WEFT_STATUS_WOULD_BLOCK);
   assert_true(flooded >= 32 && flooded <= 64);
@@ -134,19 +132,18 @@ static void two_flood_each_other_from_handlers_and_threads(
   }
   // Each of them sends to one that is itself in the middle of sending.
   for (int i = 0; i < PAIRS; i++) {
-    weft_kit_assert_ok(weft_call(
-        runtime, here[i], PUPPET_FLOOD,
-        WEFT_ARGUMENTS(weft_actor_value(there[(i + 1) % PAIRS]),
-                       weft_int64(count)),
-        NULL, &floods[2 * i]));
-    weft_kit_assert_ok(weft_call(
-        runtime, there[i], PUPPET_FLOOD,
-        WEFT_ARGUMENTS(weft_actor_value(here[i]), weft_int64(count)), NULL,
-        &floods[2 * i + 1]));
+    weft_kit_assert_ok(
+        weft_call(runtime, here[i], PUPPET_FLOOD,
+                  WEFT_ARGUMENTS(weft_actor_value(there[(i + 1) % PAIRS]),
+                                 weft_int64(count)),
+                  NULL, &floods[2 * i]));
+    weft_kit_assert_ok(
+        weft_call(runtime, there[i], PUPPET_FLOOD,
+                  WEFT_ARGUMENTS(weft_actor_value(here[i]), weft_int64(count)),
+                  NULL, &floods[2 * i + 1]));
   }
   weft_actor_t echo = puppet_spawn(runtime, 1);
-  flooder_t flooder = {runtime, echo, count,
-                       puppet_long_string(runtime, 5000)};
+  flooder_t flooder = {runtime, echo, count, puppet_long_string(runtime, 5000)};
   weft_kit_run_threads(4, flood_from_thread, &flooder);
   weft_value_release(flooder.text);
   for (int i = 0; i < 2 * PAIRS; i++) {
@@ -173,14 +170,14 @@ static void handlers_that_wait_for_each_others_room_do_not_lock(
   weft_actor_t here = puppet_spawn(runtime, 0);
   weft_actor_t there = puppet_spawn(runtime, 1);
   weft_future_t* floods[2];
-  weft_kit_assert_ok(weft_call(
-      runtime, here, PUPPET_FLOOD,
-      WEFT_ARGUMENTS(weft_actor_value(sink_there), weft_int64(count)),
-      &patient, &floods[0]));
-  weft_kit_assert_ok(weft_call(
-      runtime, there, PUPPET_FLOOD,
-      WEFT_ARGUMENTS(weft_actor_value(sink_here), weft_int64(count)), &patient,
-      &floods[1]));
+  weft_kit_assert_ok(
+      weft_call(runtime, here, PUPPET_FLOOD,
+                WEFT_ARGUMENTS(weft_actor_value(sink_there), weft_int64(count)),
+                &patient, &floods[0]));
+  weft_kit_assert_ok(
+      weft_call(runtime, there, PUPPET_FLOOD,
+                WEFT_ARGUMENTS(weft_actor_value(sink_here), weft_int64(count)),
+                &patient, &floods[1]));
   for (int i = 0; i < 2; i++) {
     weft_value_t list;
     weft_kit_assert_ok(puppet_await(floods[i], &list));
@@ -212,8 +209,8 @@ static void an_arena_that_is_full_recovers(weft_runtime_t* runtime) {
   while (status == WEFT_OK && held < 8) {
     actors[held] = puppet_spawn(runtime, 1);
     weft_value_t tensor = puppet_tensor(runtime, 3 << 18, false);
-    status = puppet_try(runtime, actors[held], PUPPET_KEEP,
-                        WEFT_ARGUMENTS(tensor));
+    status =
+        puppet_try(runtime, actors[held], PUPPET_KEEP, WEFT_ARGUMENTS(tensor));
     weft_value_release(tensor);
     held += status == WEFT_OK ? 1 : 0;
   }
@@ -289,6 +286,12 @@ static void in_child(weft_runtime_t* runtime, weft_actor_t actor,
   weft_runtime_destroy(runtime);
 }
 
+// The allocator of the kit has a lock, which another thread may hold when this
+// one forks.
+static void use_heap(weft_runtime_options_t* options) {
+  options->allocator = NULL;
+}
+
 static void a_forked_child_disturbs_nobody(weft_runtime_t* runtime) {
   weft_actor_t actor = puppet_spawn(runtime, 1);
   weft_value_t tensor =
@@ -303,8 +306,12 @@ static void a_forked_child_disturbs_nobody(weft_runtime_t* runtime) {
       if (i > 0) {
         in_child(runtime, actor, weft_value_retain(tensor));
       }
-      // The second leaves through the exit handlers.
-      i == 2 ? exit(0) : _exit(0);
+      // The last one leaves through the exit handlers; that of a sanitizer
+      // takes for lost what only the parent's threads know of.
+      if (i == 2 && !process_is_slow()) {
+        exit(0);
+      }
+      _exit(0);
     }
     int how = 0;
     assert_int_equal(waitpid(child, &how, 0), child);
@@ -386,16 +393,15 @@ static void a_tensor_of_4_gb_is_lent(weft_runtime_t* runtime) {
   weft_tensor_t* end;
   void* data;
   const int64_t count = HUGE_BYTES / 4 + 10;
-  weft_kit_assert_ok(weft_tensor_create_shared(runtime, WEFT_INT32, 1, &count,
-                                               &tensor));
+  weft_kit_assert_ok(
+      weft_tensor_create_shared(runtime, WEFT_INT32, 1, &count, &tensor));
   weft_kit_assert_ok(weft_tensor_mutable_data(tensor, &data));
   for (int64_t i = count - 1000; i < count; i++) {
     ((int32_t*)data)[i] = 7;
   }
   weft_value_t whole = weft_tensor_into_value(tensor);
   puppet_tell(runtime, actor, PUPPET_KEEP, WEFT_ARGUMENTS(whole));
-  weft_kit_assert_ok(
-      weft_tensor_slice(tensor, 0, count - 1000, count, &end));
+  weft_kit_assert_ok(weft_tensor_slice(tensor, 0, count - 1000, count, &end));
   weft_value_t view = weft_tensor_into_value(end);
   assert_int_equal(
       puppet_ask_int(runtime, actor, PUPPET_SUM, WEFT_ARGUMENTS(view)), 7000);
@@ -423,7 +429,10 @@ int main(int argument_count, char** arguments) {
        .run = an_arena_that_is_full_recovers,
        .prepare = limit_arena},
       PROCESS_TEST(a_process_without_descriptors_goes_on, 3),
-      PROCESS_TEST(a_forked_child_disturbs_nobody, 2),
+      {.name = "a_forked_child_disturbs_nobody",
+       .size = 2,
+       .run = a_forked_child_disturbs_nobody,
+       .prepare = use_heap},
       {.name = "all_of_many_processes_call_all",
        .size = PROCESS_RANK_LIMIT,
        .run = all_of_many_processes_call_all,

@@ -91,6 +91,9 @@ static void serve(const process_test_t* test, weft_runtime_t* runtime) {
 }
 
 static void run_member(const process_test_t* test) {
+  if (test->imitate != NULL && test->imitate(own_rank)) {
+    return;
+  }
   weft_kit_allocator_t kit;
   weft_runtime_t* runtime = NULL;
   weft_kit_allocator_init(&kit);

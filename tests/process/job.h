@@ -31,6 +31,8 @@ struct process_test {
   void (*serve)(weft_runtime_t* runtime);
   // Changes the options of every rank; before there is a runtime.
   void (*prepare)(weft_runtime_options_t* options);
+  // Acts as a runtime at this rank, without being one; false: it does not.
+  bool (*imitate)(uint32_t rank);
   // What the launcher does; NULL: runs one job.
   void (*launch)(const process_test_t* test);
   // Ranks that may be killed, as bits.
@@ -39,10 +41,10 @@ struct process_test {
 
 // One job with this body, named after it.
 #define PROCESS_TEST(body, ranks) \
-  { #body, ranks, body, NULL, NULL, NULL, 0 }
+  { .name = #body, .size = ranks, .run = body }
 // The same, in which these ranks may die.
 #define PROCESS_TEST_OF_DEATH(body, ranks, mortals) \
-  { #body, ranks, body, NULL, NULL, NULL, mortals }
+  { .name = #body, .size = ranks, .run = body, .may_die = mortals }
 
 // The whole `main` of a test program.
 int process_main(int argument_count, char** arguments,

@@ -91,22 +91,22 @@ static void keep_call(world_t* world, weft_status_t status,
 static void call_with_number(world_t* world, uint32_t a, uint32_t b) {
   weft_future_t* future = NULL;
   int64_t number = random_below(world, 1000);
-  weft_status_t status = weft_call(
-      world->runtime, world->front[a], PUPPET_FORWARD,
-      WEFT_ARGUMENTS(weft_actor_value(world->leaf[b]), weft_int64(PUPPET_ECHO),
-                     weft_int64(number)),
-      NULL, &future);
+  weft_status_t status =
+      weft_call(world->runtime, world->front[a], PUPPET_FORWARD,
+                WEFT_ARGUMENTS(weft_actor_value(world->leaf[b]),
+                               weft_int64(PUPPET_ECHO), weft_int64(number)),
+                NULL, &future);
   keep_call(world, status, future, 1u << a | 1u << b, number);
 }
 
 static void call_with_tensor(world_t* world, uint32_t a, uint32_t b) {
   weft_future_t* future = NULL;
   weft_value_t tensor = world->tensors[random_below(world, 2)];
-  weft_status_t status = weft_call(
-      world->runtime, world->front[a], PUPPET_FORWARD,
-      WEFT_ARGUMENTS(weft_actor_value(world->leaf[b]), weft_int64(PUPPET_SUM),
-                     tensor),
-      NULL, &future);
+  weft_status_t status =
+      weft_call(world->runtime, world->front[a], PUPPET_FORWARD,
+                WEFT_ARGUMENTS(weft_actor_value(world->leaf[b]),
+                               weft_int64(PUPPET_SUM), tensor),
+                NULL, &future);
   keep_call(world, status, future, 1u << a | 1u << b, puppet_sum_of(5000));
 }
 
@@ -130,11 +130,11 @@ static void call_with_future(world_t* world, uint32_t a, uint32_t b) {
 
 static void keep_tensor(world_t* world, uint32_t a, uint32_t b) {
   weft_future_t* future = NULL;
-  weft_status_t status = weft_call(
-      world->runtime, world->front[a], PUPPET_FORWARD,
-      WEFT_ARGUMENTS(weft_actor_value(world->leaf[b]), weft_int64(PUPPET_KEEP),
-                     world->tensors[0]),
-      NULL, &future);
+  weft_status_t status =
+      weft_call(world->runtime, world->front[a], PUPPET_FORWARD,
+                WEFT_ARGUMENTS(weft_actor_value(world->leaf[b]),
+                               weft_int64(PUPPET_KEEP), world->tensors[0]),
+                NULL, &future);
   keep_call(world, status, future, 1u << a | 1u << b, -1);
 }
 
@@ -148,20 +148,19 @@ static void spawn_another(world_t* world, uint32_t a, uint32_t b) {
 
 static void watch(world_t* world, uint32_t a, uint32_t b) {
   weft_future_t* future = NULL;
-  weft_status_t status =
-      weft_call(world->runtime, world->leaf[a], PUPPET_MONITOR,
-                WEFT_ARGUMENTS(weft_actor_value(world->leaf[b])), NULL,
-                &future);
+  weft_status_t status = weft_call(
+      world->runtime, world->leaf[a], PUPPET_MONITOR,
+      WEFT_ARGUMENTS(weft_actor_value(world->leaf[b])), NULL, &future);
   keep_call(world, status, future, 1u << a, -1);
 }
 
 static void cancel_one(world_t* world, uint32_t a, uint32_t b) {
   weft_future_t* future = NULL;
-  weft_status_t status = weft_call(
-      world->runtime, world->front[a], PUPPET_FORWARD,
-      WEFT_ARGUMENTS(weft_actor_value(world->leaf[b]), weft_int64(PUPPET_ECHO),
-                     world->tensors[1]),
-      NULL, &future);
+  weft_status_t status =
+      weft_call(world->runtime, world->front[a], PUPPET_FORWARD,
+                WEFT_ARGUMENTS(weft_actor_value(world->leaf[b]),
+                               weft_int64(PUPPET_ECHO), world->tensors[1]),
+                NULL, &future);
   if (status != WEFT_OK) {
     check_error(world, status, 1u << a);
     return;
@@ -171,9 +170,10 @@ static void cancel_one(world_t* world, uint32_t a, uint32_t b) {
 }
 
 static void act(world_t* world) {
-  static void (*const acts[])(world_t* world, uint32_t a, uint32_t b) = {
-      call_with_number, call_with_tensor, call_with_future, keep_tensor,
-      spawn_another,    watch,            cancel_one,
+  static void (*const acts[])(world_t * world, uint32_t a, uint32_t b) = {
+      call_with_number, call_with_tensor, call_with_future,
+      keep_tensor,      spawn_another,    watch,
+      cancel_one,
   };
   uint32_t a = random_below(world, RANKS);
   uint32_t b = random_below(world, RANKS);
@@ -209,9 +209,9 @@ static void check_survivors(world_t* world) {
   for (uint32_t a = 0; a < RANKS; a++) {
     for (uint32_t b = 0; b < RANKS && (world->dead >> a & 1) == 0; b++) {
       weft_value_t sum = weft_none();
-      weft_status_t status = puppet_relay(runtime, world->front[a],
-                                          world->leaf[b], PUPPET_SUM,
-                                          world->tensors[0], &sum);
+      weft_status_t status =
+          puppet_relay(runtime, world->front[a], world->leaf[b], PUPPET_SUM,
+                       world->tensors[0], &sum);
       if (status != WEFT_OK) {
         check_error(world, status, 1u << b);
       } else {

@@ -63,10 +63,10 @@ static void one_that_is_stopped_is_given_up(weft_runtime_t* runtime) {
   weft_value_t value;
   weft_status_t status = weft_actor_register(runtime, "back", other);
   weft_kit_assert_ok(status);
-  weft_kit_assert_ok(puppet_relay(runtime, other, actor, PUPPET_SPAWN,
-                                  weft_int64(1), &value));
-  status = puppet_relay(runtime, other, actor, PUPPET_SPAWN, weft_int64(0),
-                        &value);
+  weft_kit_assert_ok(
+      puppet_relay(runtime, other, actor, PUPPET_SPAWN, weft_int64(1), &value));
+  status =
+      puppet_relay(runtime, other, actor, PUPPET_SPAWN, weft_int64(0), &value);
   assert_true(weft_status_code(status) == WEFT_STATUS_CLOSED ||
               weft_status_code(status) == WEFT_STATUS_PEER_DIED);
   weft_status_release(status);
@@ -105,17 +105,16 @@ static void one_that_computes_for_long_is_not_given_up(
   weft_future_t* never;
   weft_kit_assert_ok(weft_promise_create(runtime, &promise, &never));
   // A time that has to pass; nothing else tells of it.
-  weft_kit_assert_status(
-      WEFT_STATUS_DEADLINE_EXCEEDED,
-      weft_future_wait(never,
-                       weft_runtime_now_ns(runtime) + INT64_C(1200000000)));
+  weft_kit_assert_status(WEFT_STATUS_DEADLINE_EXCEEDED,
+                         weft_future_wait(never, weft_runtime_now_ns(runtime) +
+                                                     INT64_C(1200000000)));
   weft_promise_release(promise);
   weft_future_release(never);
   assert_false(weft_future_is_done(calls[0]));
   weft_actor_t opener;
   const weft_spawn_options_t options = {.place = 1, .own_thread = true};
-  weft_kit_assert_ok(weft_spawn(runtime, &puppet_class, weft_none(), &options,
-                                &opener));
+  weft_kit_assert_ok(
+      weft_spawn(runtime, &puppet_class, weft_none(), &options, &opener));
   puppet_tell(runtime, opener, PUPPET_OPEN, NULL);
   weft_kit_assert_ok(puppet_end(calls[0]));
   weft_kit_assert_ok(puppet_end(calls[1]));
