@@ -107,7 +107,7 @@ int64_t puppet_process(weft_runtime_t* runtime, weft_actor_t actor) {
 puppet_figures_t puppet_figures(weft_runtime_t* runtime, weft_actor_t actor) {
   const weft_value_t* values;
   size_t count;
-  puppet_figures_t figures;
+  puppet_figures_t figures = {{0}};
   weft_value_t list = puppet_ask(runtime, actor, PUPPET_FIGURES, NULL);
   weft_kit_assert_ok(weft_value_as_list(list, &values, &count));
   assert_int_equal(count, FIGURE_COUNT);

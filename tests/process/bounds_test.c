@@ -126,12 +126,12 @@ static void two_flood_each_other_from_handlers_and_threads(
   weft_actor_t here[PAIRS];
   weft_actor_t there[PAIRS];
   weft_future_t* floods[2 * PAIRS];
-  for (int i = 0; i < PAIRS; i++) {
+  for (size_t i = 0; i < PAIRS; i++) {
     here[i] = puppet_spawn(runtime, 0);
     there[i] = puppet_spawn(runtime, 1);
   }
   // Each of them sends to one that is itself in the middle of sending.
-  for (int i = 0; i < PAIRS; i++) {
+  for (size_t i = 0; i < PAIRS; i++) {
     weft_kit_assert_ok(
         weft_call(runtime, here[i], PUPPET_FLOOD,
                   WEFT_ARGUMENTS(weft_actor_value(there[(i + 1) % PAIRS]),
@@ -146,7 +146,7 @@ static void two_flood_each_other_from_handlers_and_threads(
   flooder_t flooder = {runtime, echo, count, puppet_long_string(runtime, 5000)};
   weft_kit_run_threads(4, flood_from_thread, &flooder);
   weft_value_release(flooder.text);
-  for (int i = 0; i < 2 * PAIRS; i++) {
+  for (size_t i = 0; i < 2 * (size_t)PAIRS; i++) {
     weft_value_t list;
     weft_kit_assert_ok(puppet_await(floods[i], &list));
     // All, or as many as there was room for: a handler does not wait.
@@ -154,7 +154,7 @@ static void two_flood_each_other_from_handlers_and_threads(
     int64_t code = puppet_number_at(list, 1);
     assert_true(sent == count || code == WEFT_STATUS_WOULD_BLOCK);
   }
-  for (int i = 0; i < PAIRS; i++) {
+  for (size_t i = 0; i < PAIRS; i++) {
     (void)log_size(runtime, here[i]);
     (void)log_size(runtime, there[i]);
   }

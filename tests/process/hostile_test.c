@@ -29,7 +29,8 @@ typedef struct impostor {
   weft_shm_side_t side;
   weft_kit_random_t random;
   weft_link_t* link;
-  bool is_closed;
+  // Set by whichever thread polls.
+  _Atomic bool is_closed;
   bool has_ended;
 } impostor_t;
 
@@ -56,7 +57,9 @@ static void room_came(weft_link_sink_t* sink) {
 }
 
 static void link_closed(weft_link_sink_t* sink, weft_status_t reason) {
-  WEFT_CONTAINER_OF(sink, impostor_t, sink)->is_closed = true;
+  // Relaxed: the attack ends a little later.
+  atomic_store_explicit(&WEFT_CONTAINER_OF(sink, impostor_t, sink)->is_closed,
+                        true, memory_order_relaxed);
   weft_status_release(reason);
 }
 
@@ -177,7 +180,11 @@ static void scribble(impostor_t* impostor) {
 }
 
 static void attack(impostor_t* impostor) {
-  for (int i = 0; i < FRAMES && !impostor->is_closed; i++) {
+  for (int i = 0;
+       i < FRAMES &&
+       // Relaxed: as above.
+       !atomic_load_explicit(&impostor->is_closed, memory_order_relaxed);
+       i++) {
     if (!write_frame(impostor)) {
       break;
     }
@@ -270,7 +277,7 @@ static bool imitate(uint32_t rank) {
 // Whatever comes of it is well, but for the end of this process.
 static void meet(weft_runtime_t* runtime, uint32_t rank) {
   weft_actor_t actor;
-  weft_future_t* future;
+  weft_future_t* future = NULL;
   const weft_spawn_options_t options = {.place = rank};
   weft_value_t tensor = puppet_tensor(runtime, 5000, true);
   weft_status_t status =

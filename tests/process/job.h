@@ -41,10 +41,10 @@ struct process_test {
 
 // One job with this body, named after it.
 #define PROCESS_TEST(body, ranks) \
-  { .name = #body, .size = ranks, .run = body }
+  { .name = #body, .size = (ranks), .run = (body) }
 // The same, in which these ranks may die.
 #define PROCESS_TEST_OF_DEATH(body, ranks, mortals) \
-  { .name = #body, .size = ranks, .run = body, .may_die = mortals }
+  { .name = #body, .size = (ranks), .run = (body), .may_die = (mortals) }
 
 // The whole `main` of a test program.
 int process_main(int argument_count, char** arguments,

@@ -8,7 +8,7 @@
 #include "process/puppet.h"
 
 #define COUNT 50000
-#define BYTES (COUNT * 4)
+#define BYTES INT64_C(200000)
 
 static void check_sum(weft_runtime_t* runtime, weft_actor_t actor,
                       weft_value_t tensor, int64_t sum) {
