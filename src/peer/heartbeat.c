@@ -38,7 +38,8 @@ void weft_heartbeat_init(weft_peers_t* peers) {
 static void write_simple(weft_peer_t* peer, weft_frame_type_t type) {
   weft_frame_t frame = {.type = (uint8_t)type, .timeout_ns = INT64_MAX};
   weft_mutex_lock(&peer->lock);
-  if (weft_peer_state(peer) == WEFT_PEER_UP) {
+  // The link may have ended, and the peer's end be on its way.
+  if (weft_peer_state(peer) == WEFT_PEER_UP && peer->link != NULL) {
     // Without room there are frames enough that the peer has not looked at.
     weft_status_release(
         weft_peer_write_locked(peer, &frame, NULL, 0, WEFT_LINK_RESERVED));
