@@ -34,7 +34,10 @@ static void a_process_takes_each_place_once(void** state) {
     job_kit_host_t kit;
     job_kit_open(&kit, 2, NULL);
     weft_job_child_t child;
-    weft_kit_assert_ok(weft_job_host_child(kit.host, rank, -1, &child));
+    pthread_mutex_lock(&kit.lock);
+    weft_status_t status = weft_job_host_child(kit.host, rank, -1, &child);
+    pthread_mutex_unlock(&kit.lock);
+    weft_kit_assert_ok(status);
     weft_job_client_t* client = take_place(&child);
     assert_non_null(client);
     assert_int_equal(rank, weft_job_client_place(client)->rank);
