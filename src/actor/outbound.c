@@ -391,8 +391,8 @@ static void note(const outbound_t* outbound,
   weft_trace_count(trace, WEFT_COUNTER_bytes_passed, bytes);
 }
 
-static weft_status_t send_parcel(outbound_t* outbound,
-                                 const weft_arguments_t* arguments) {
+static weft_status_t try_send(outbound_t* outbound,
+                              const weft_arguments_t* arguments) {
   weft_status_t status =
       weft_parcel_pack(&outbound->parcel, outbound->peer, arguments);
   if (status == WEFT_OK) {
@@ -401,10 +401,27 @@ static weft_status_t send_parcel(outbound_t* outbound,
   if (status == WEFT_OK) {
     status = do_or_wait(outbound, write_locked);
   }
+  weft_parcel_deinit(&outbound->parcel, outbound->peer);
+  return status;
+}
+
+static weft_status_t send_parcel(outbound_t* outbound,
+                                 const weft_arguments_t* arguments) {
+  const weft_frame_t head = outbound->parcel.head;
+  uint64_t flow = outbound->parcel.flow;
+  weft_status_t status = try_send(outbound, arguments);
+  if (weft_status_code(status) == WEFT_STATUS_PEER_DIED &&
+      weft_peer_state(outbound->peer) == WEFT_PEER_UP) {
+    // The owner of a tensor has died while it was lent on: a copy goes.
+    weft_status_release(status);
+    weft_parcel_init(&outbound->parcel, &head);
+    outbound->parcel.flow = flow;
+    outbound->parcel.copies_loans = true;
+    status = try_send(outbound, arguments);
+  }
   if (status == WEFT_OK) {
     note(outbound, arguments);
   }
-  weft_parcel_deinit(&outbound->parcel, outbound->peer);
   return status;
 }
 

@@ -35,23 +35,36 @@ static weft_status_t write_outcome(weft_outgoing_t* outgoing,
                                    weft_peer_t* peer) {
   weft_outcome_t* outcome =
       WEFT_CONTAINER_OF(outgoing, weft_outcome_t, outgoing);
+  if (outcome->is_unprepared && peer->link != NULL) {
+    outcome->is_stale = true;
+    return WEFT_OK;
+  }
   weft_status_t status =
       weft_parcel_write_locked(&outcome->parcel, peer, WEFT_LINK_RESERVED);
   weft_status_code_t code = weft_status_code(status);
   if (code == WEFT_STATUS_OK || code == WEFT_STATUS_WOULD_BLOCK) {
     return status;
   }
-  // The owner of what it lends on has died since it was packed, or there is no
-  // memory; or the link has ended, and then this fails, too.
   weft_status_release(status);
+  if (code == WEFT_STATUS_PEER_DIED && !outcome->parcel.copies_loans) {
+    outcome->is_stale = true;
+    return WEFT_OK;
+  }
+  // There is no memory; or the link has ended, and then this fails, too.
   return write_code(&outcome->parcel.head, peer, code);
 }
+
+static void send_again(weft_outcome_t* outcome, weft_peer_t* peer);
 
 static void end_outcome(weft_outgoing_t* outgoing, weft_peer_t* peer) {
   weft_outcome_t* outcome =
       WEFT_CONTAINER_OF(outgoing, weft_outcome_t, outgoing);
-  weft_parcel_deinit(&outcome->parcel, peer);
-  outcome->sent(outcome);
+  if (outcome->is_stale) {
+    send_again(outcome, peer);
+  } else {
+    weft_parcel_deinit(&outcome->parcel, peer);
+    outcome->sent(outcome);
+  }
 }
 
 static bool claim_outcome(weft_outgoing_t* outgoing, weft_peer_t* peer) {
@@ -68,24 +81,25 @@ static weft_status_t pack(weft_outcome_t* outcome, weft_peer_t* peer,
   weft_status_t status =
       weft_parcel_pack_outcome(&outcome->parcel, peer, error, value);
   weft_peer_t* full;
-  return status == WEFT_OK ? weft_parcel_prepare(&outcome->parcel, peer, &full)
-                           : status;
+  // What is lent is lent to a life of the peer, which its link tells.
+  outcome->is_unprepared = outcome->parcel.cargo != NULL &&
+                           weft_peer_state(peer) == WEFT_PEER_CONNECTING;
+  return status == WEFT_OK && !outcome->is_unprepared
+             ? weft_parcel_prepare(&outcome->parcel, peer, &full)
+             : status;
 }
 
-void weft_outcome_send(weft_outcome_t* outcome, weft_peer_t* peer,
-                       const weft_frame_t* head, weft_future_t* future,
-                       bool (*claim)(weft_outcome_t* outcome,
-                                     weft_peer_t* peer),
-                       void (*sent)(weft_outcome_t* outcome)) {
+// Packs what the future holds, in the worst case as a code.
+static void pack_somehow(weft_outcome_t* outcome, weft_peer_t* peer,
+                         const weft_frame_t* head, bool copies_loans) {
   weft_value_t value;
-  outcome->outgoing =
-      (weft_outgoing_t){.write = write_outcome, .end = end_outcome};
-  outcome->claim = claim;
-  outcome->sent = sent;
-  weft_status_t error = weft_future_result(future, &value);
-  weft_status_t status = pack(outcome, peer, head, error, value, false);
-  if (weft_status_code(status) == WEFT_STATUS_WOULD_BLOCK) {
-    // The owner of what is lent on cannot be told now, and this must not wait.
+  weft_status_t error = weft_future_result(outcome->future, &value);
+  weft_status_t status = pack(outcome, peer, head, error, value, copies_loans);
+  weft_status_code_t code = weft_status_code(status);
+  if (!copies_loans &&
+      (code == WEFT_STATUS_WOULD_BLOCK || code == WEFT_STATUS_PEER_DIED)) {
+    // The owner of what is lent on cannot be told now, and this must not wait;
+    // or it is dead.
     weft_status_release(status);
     weft_parcel_deinit(&outcome->parcel, peer);
     status = pack(outcome, peer, head, error, value, true);
@@ -98,6 +112,38 @@ void weft_outcome_send(weft_outcome_t* outcome, weft_peer_t* peer,
     weft_status_release(status);
   }
   weft_status_release(error);
+}
+
+// Once more; nothing is lent on if that has failed.
+static void send_again(weft_outcome_t* outcome, weft_peer_t* peer) {
+  const weft_frame_t* whole = &outcome->parcel.head;
+  const weft_frame_t head = {
+      .type = whole->type,
+      .flags = whole->flags & WEFT_FRAME_MORE,
+      .id = whole->id,
+      .target_index = whole->target_index,
+      .target_generation = whole->target_generation,
+      .timeout_ns = INT64_MAX,
+  };
+  bool copies_loans = !outcome->is_unprepared;
+  outcome->is_stale = false;
+  weft_parcel_deinit(&outcome->parcel, peer);
+  pack_somehow(outcome, peer, &head, copies_loans);
+  weft_peer_send(peer, &outcome->outgoing);
+}
+
+void weft_outcome_send(weft_outcome_t* outcome, weft_peer_t* peer,
+                       const weft_frame_t* head, weft_future_t* future,
+                       bool (*claim)(weft_outcome_t* outcome,
+                                     weft_peer_t* peer),
+                       void (*sent)(weft_outcome_t* outcome)) {
+  outcome->outgoing =
+      (weft_outgoing_t){.write = write_outcome, .end = end_outcome};
+  outcome->future = future;
+  outcome->is_stale = false;
+  outcome->claim = claim;
+  outcome->sent = sent;
+  pack_somehow(outcome, peer, head, false);
   if (!weft_peer_send_if(peer, &outcome->outgoing, claim_outcome)) {
     weft_parcel_deinit(&outcome->parcel, peer);
   }

@@ -14,6 +14,13 @@ typedef struct weft_outcome weft_outcome_t;
 struct weft_outcome {
   weft_outgoing_t outgoing;
   weft_parcel_t parcel;
+  // Until `sent`; its holder has it.
+  weft_future_t* future;
+  // It was packed before there was a link: nothing is lent so far.
+  bool is_unprepared;
+  // Nothing was written; it is to be packed again: there is a link now, or the
+  // owner of what it lends on has died. Guarded by the lock of the peer.
+  bool is_stale;
   bool (*claim)(weft_outcome_t* outcome, weft_peer_t* peer);
   void (*sent)(weft_outcome_t* outcome);
 };

@@ -178,13 +178,10 @@ static void runtimes_that_joined_may_be_killed(weft_runtime_t* runtime) {
   visit_again_and_again(runtime, KILLED_WORD);
 }
 
-#define TEST(name, ranks) \
-  { #name, ranks, name, NULL, NULL, NULL, 0 }
-
 int main(int argument_count, char** arguments) {
   static const process_test_t tests[] = {
-      TEST(runtimes_join_call_and_leave, 2),
-      TEST(runtimes_that_joined_may_be_killed, 2),
+      PROCESS_TEST(runtimes_join_call_and_leave, 2),
+      PROCESS_TEST(runtimes_that_joined_may_be_killed, 2),
   };
   if (argument_count == 2 && strcmp(arguments[1], JOIN_WORD) == 0) {
     return join(false);
