@@ -52,7 +52,9 @@ static void check_error(const world_t* world, weft_status_t status,
                         uint32_t ranks) {
   weft_status_code_t code = weft_status_code(weft_status_root(status));
   if ((ranks & world->dead) == 0 || code != WEFT_STATUS_PEER_DIED) {
-    fprintf(stderr, "ranks %x, of which %x are dead\n", ranks, world->dead);
+    char text[3000];
+    (void)weft_status_format(status, text, sizeof(text));
+    fprintf(stderr, "ranks %x, of which %x are dead: %s\n", ranks, world->dead, text);
     weft_kit_assert_status(WEFT_STATUS_OK, status);
   }
   weft_status_release(status);
