@@ -415,8 +415,12 @@ static export_t* take_on(weft_peer_t* peer, weft_future_t* future,
     return NULL;
   }
   if (holder != weft_peers_self(peers)) {
+    uint16_t rank = (uint16_t)(holder >> 16);
+    // What is lent to it is lent to this life of it, which is not known yet
+    // when there is no link.
     weft_status_release(
-        weft_peers_reach(peers->runtime, (uint16_t)(holder >> 16), &to));
+        weft_peers_expect(peers->runtime, rank, (uint16_t)holder, &to));
+    weft_status_release(weft_peers_reach(peers->runtime, rank, &to));
     if (to == NULL) {
       return NULL;
     }

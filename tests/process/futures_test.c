@@ -119,6 +119,22 @@ static void futures_of_a_third_process_and_passed_on_twice(
   weft_future_release(made);
 }
 
+// The two processes have no link with each other before.
+static void a_tensor_goes_from_its_maker_to_one_it_has_not_met(
+    weft_runtime_t* runtime) {
+  for (uint32_t rank = 2; rank < 6; rank++) {
+    weft_actor_t maker = puppet_spawn(runtime, 1);
+    weft_actor_t user = puppet_spawn(runtime, rank);
+    weft_future_t* made =
+        puppet_call(runtime, maker, PUPPET_TENSOR,
+                    WEFT_ARGUMENTS(weft_int64(3000), weft_bool(rank % 2 == 0)));
+    weft_future_t* used = puppet_call(runtime, user, PUPPET_SUM,
+                                      WEFT_ARGUMENTS(weft_future_lend(made)));
+    weft_future_release(made);
+    check_int(used, puppet_sum_of(3000));
+  }
+}
+
 static void futures_that_nobody_wants_any_more_do_no_harm(
     weft_runtime_t* runtime) {
   weft_actor_t actor = puppet_spawn(runtime, 1);
@@ -260,6 +276,7 @@ int main(int argument_count, char** arguments) {
       PROCESS_TEST(futures_are_delivered_as_what_they_hold, 2),
       PROCESS_TEST(futures_that_fail_fail_the_call_in_its_turn, 2),
       PROCESS_TEST(futures_of_a_third_process_and_passed_on_twice, 4),
+      PROCESS_TEST(a_tensor_goes_from_its_maker_to_one_it_has_not_met, 6),
       PROCESS_TEST(futures_that_nobody_wants_any_more_do_no_harm, 2),
       PROCESS_TEST_OF_DEATH(futures_of_a_process_that_dies_fail, 3, 2),
       PROCESS_TEST(messages_of_each_sender_keep_their_order, 3),
