@@ -148,6 +148,21 @@ static void send(bank_t* bank, uint32_t rank, weft_value_t value, uint32_t note,
   weft_value_release(wrapped);
 }
 
+// The tensor, and now and then so much beside it that few answers fit into a
+// lane: the others wait for room, whatever happens meanwhile.
+static weft_status_t answer(bank_t* bank, weft_value_t value,
+                            weft_value_t* out_result) {
+  weft_value_t values[] = {value, weft_none()};
+  if (chance(bank, 2)) {
+    *out_result = weft_value_retain(value);
+    return WEFT_OK;
+  }
+  WEFT_RETURN_IF_ERROR(job_make_bulk(&values[1]));
+  weft_status_t status = weft_list_create(NULL, values, 2, out_result);
+  weft_value_release(values[1]);
+  return status;
+}
+
 // --- The actors -------------------------------------------------------------
 
 static weft_status_t take(weft_context_t* context, void* state,
@@ -179,10 +194,7 @@ static weft_status_t take(weft_context_t* context, void* state,
   for (uint64_t i = below(bank, 3); i > 0 && hops > 0; --i) {
     send(bank, clerk->rank, value, note, version, hops - 1);
   }
-  if (chance(bank, 3)) {
-    *out_result = weft_value_retain(value);
-  }
-  return WEFT_OK;
+  return chance(bank, 2) ? answer(bank, value, out_result) : WEFT_OK;
 }
 
 static weft_status_t init(weft_context_t* context, weft_value_t init,
@@ -244,8 +256,10 @@ static void use_note(bank_t* bank) {
       break;
     default: {
       weft_value_t value = weft_tensor_value(note->tensor);
-      send(bank, note->rank, value, index, note->version,
-           (int64_t)below(bank, 5));
+      for (uint64_t i = chance(bank, 6) ? 20 : 1; i > 0; --i) {
+        send(bank, note->rank, value, index, note->version,
+             (int64_t)below(bank, 4));
+      }
       weft_value_release(value);
     }
   }
@@ -298,7 +312,7 @@ static void harm(bank_t* bank) {
       }
       break;
     case 1:
-      job_delay(job, rank, (int64_t)below(bank, 1000000));
+      job_delay(job, rank, (int64_t)below(bank, 3000000));
       break;
     default:
       job_stop(job, rank, (int64_t)below(bank, 1000000));

@@ -276,6 +276,15 @@ uint64_t job_run(job_t* job, uint64_t step_limit) {
   return weft_runtime_run(job->host, step_limit);
 }
 
+weft_status_t job_make_bulk(weft_value_t* out_value) {
+  weft_value_t numbers[1300];
+  for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); ++i) {
+    numbers[i] = weft_int64(INT64_MAX - (int64_t)i);
+  }
+  return weft_list_create(NULL, numbers, sizeof(numbers) / sizeof(numbers[0]),
+                          out_value);
+}
+
 bool job_is_death(const job_t* job, weft_status_t status) {
   weft_status_code_t code = weft_status_code(weft_status_root(status));
   bool is_suspected = false;

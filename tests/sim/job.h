@@ -92,6 +92,9 @@ uint64_t job_run(job_t* job, uint64_t step_limit);
 // Adds to the course.
 void job_note(job_t* job, uint64_t what);
 
+// A value that takes most of a frame: a lane holds few of them.
+weft_status_t job_make_bulk(weft_value_t* out_value);
+
 // True for an error that says that somebody has died.
 bool job_is_death(const job_t* job, weft_status_t status);
 
