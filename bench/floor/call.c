@@ -30,7 +30,14 @@ typedef struct ring {
   slot_t copy;
 } ring_t;
 
-static void relax(void) {
+// Looks before the core is given away, which the other may need.
+#define LOOKS 256
+
+static void relax(uint32_t* looks) {
+  if (++*looks % LOOKS == 0) {
+    (void)sched_yield();
+    return;
+  }
 #if defined(__x86_64__)
   __builtin_ia32_pause();
 #endif
@@ -39,8 +46,10 @@ static void relax(void) {
 static void serve(void* user, uint64_t count) {
   ring_t* ring = user;
   shared_t* shared = ring->partner.shared;
+  uint32_t looks = 0;
   for (uint64_t end = ring->own + count; ring->own < end; ring->own++) {
     while (ring->other == ring->own) {
+      relax(&looks);
       ring->other = atomic_load_explicit(&shared->tail, memory_order_acquire);
     }
     ring->copy = shared->slots[ring->own % SLOTS];
@@ -56,8 +65,10 @@ static void prepare(void* state, uint64_t count) {
 static void run(void* state, uint64_t count) {
   ring_t* ring = state;
   shared_t* shared = ring->partner.shared;
+  uint32_t looks = 0;
   for (uint64_t end = ring->own + count; ring->own < end; ring->own++) {
     while (ring->own - ring->other == SLOTS) {
+      relax(&looks);
       ring->other = atomic_load_explicit(&shared->head, memory_order_acquire);
     }
     ring->copy.words[0] = ring->own;
@@ -67,7 +78,7 @@ static void run(void* state, uint64_t count) {
   ring->batches++;
   while (atomic_load_explicit(&shared->done, memory_order_acquire) !=
          ring->batches) {
-    relax();
+    relax(&looks);
   }
   weft_partner_end(&ring->partner);
 }
