@@ -248,11 +248,29 @@ static weft_status_t handle_stumble(weft_context_t* context, void* state,
   return WEFT_OK;
 }
 
+// Runs until it is cancelled, as the end of the job does.
+static weft_status_t handle_stand(weft_context_t* context, void* state,
+                                  const weft_value_t* arguments,
+                                  weft_value_t* out) {
+  weft_promise_t* promise = NULL;
+  weft_future_t* future = NULL;
+  (void)state;
+  (void)arguments;
+  WEFT_RETURN_IF_ERROR(
+      weft_promise_create(weft_context_runtime(context), &promise, &future));
+  say("standing");
+  weft_status_t status = weft_future_get(future, WEFT_TIME_INFINITE, out);
+  weft_promise_release(promise);
+  weft_future_release(future);
+  return status;
+}
+
 static const weft_parameter_t signal_parameter = {"signal", WEFT_KIND_INT64};
 static const weft_endpoint_t walker_endpoints[] = {
-    {"stumble", handle_stumble, &signal_parameter, 1}};
+    {"stumble", handle_stumble, &signal_parameter, 1},
+    {"stand", handle_stand, NULL, 0}};
 static const weft_class_t walker = {"walker",         1, NULL, NULL,
-                                    walker_endpoints, 1};
+                                    walker_endpoints, 2};
 static const weft_class_t* const classes[] = {&walker};
 
 // Rank 0: an actor of rank 1 handles a message and then dies of a signal.
@@ -273,6 +291,28 @@ static weft_status_t lose_rank_1(weft_runtime_t* runtime, void* user) {
     weft_future_release(reply);
   }
   return status;
+}
+
+// Rank 0 waits for an actor of rank 1 that never answers.
+static weft_status_t wait_for_ever(weft_runtime_t* runtime, void* user) {
+  weft_actor_t actor;
+  const weft_spawn_options_t there = {.place = 1};
+  weft_future_t* reply = NULL;
+  (void)user;
+  WEFT_RETURN_IF_ERROR(
+      weft_spawn(runtime, &walker, weft_none(), &there, &actor));
+  WEFT_RETURN_IF_ERROR(weft_call(runtime, actor, 1, NULL, NULL, &reply));
+  weft_status_t status = weft_future_wait(reply, WEFT_TIME_INFINITE);
+  weft_future_release(reply);
+  return status;
+}
+
+// Says when its runtime has ended in order.
+static int be_patient(void) {
+  const weft_runtime_options_t options = {.classes = classes, .class_count = 1};
+  int exit_code = weft_runtime_main(&options, wait_for_ever, NULL);
+  say("ended with %d", exit_code);
+  return exit_code;
 }
 
 // What the program does when it is started with a signal's number.
@@ -600,6 +640,20 @@ static void members_are_told_of_a_signal(void** state) {
   forget(run);
 }
 
+static void ctrl_c_ends_ranks_that_wait_in_order(void** state) {
+  (void)state;
+  run_t* run =
+      start(WORDS("-n", "2", "--prefix", "all", "SELF", "stand", "still"));
+  read_until(run, "[1] standing");
+  assert_int_equal(0, kill(run->process, SIGINT));
+  finish(run);
+  assert_exit(run, 130);
+  assert_says(run, "[0] ended with ");
+  assert_says(run, "[1] ended with ");
+  assert_null(strstr(run->err_text, "killed"));
+  forget(run);
+}
+
 static void members_end_when_the_launcher_is_killed(void** state) {
   (void)state;
   run_t* run =
@@ -646,6 +700,9 @@ int main(int argc, char** argv) {
   if (argc > 2 && strcmp(argv[1], "walk") == 0) {
     return be_walker(argv[2]);
   }
+  if (argc > 2 && strcmp(argv[1], "stand") == 0) {
+    return be_patient();
+  }
   if (argc > 2) {
     return be_member(argv[1], argv[2]);
   }
@@ -680,6 +737,7 @@ int main(int argc, char** argv) {
       cmocka_unit_test(a_rank_that_exits_shows_nothing_more),
       cmocka_unit_test(members_are_told_when_rank_0_is_done),
       cmocka_unit_test(members_are_told_of_a_signal),
+      cmocka_unit_test(ctrl_c_ends_ranks_that_wait_in_order),
       cmocka_unit_test(members_end_when_the_launcher_is_killed),
       cmocka_unit_test(jobs_nest_without_mixing),
       cmocka_unit_test(a_script_may_run_one_member_after_another),

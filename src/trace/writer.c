@@ -69,15 +69,78 @@ static void give_up(weft_trace_writer_t* writer, weft_status_t status) {
                 writer->path));
 }
 
-// Writes what is in the text over the closing of the batch before.
-static weft_status_t write_batch(weft_trace_writer_t* writer) {
-  // There is room: text is written before it comes near to its capacity.
-  weft_text_string(&writer->text, CLOSING);
+// The kernel may cut a write short between two pages when a signal ends the
+// process. No page is smaller. Units: bytes.
+#define PAGE_BYTES 4096
+// How each object of the array begins, but the first. No text within one has a
+// newline.
+#define BEGINNING ",\n{\"ph\":\""
+
+// What is written at once of the text from `begin` on: as many objects as end,
+// with the closing, in the page that they begin in, or one that reaches into
+// the next.
+static size_t piece_bytes(const weft_trace_writer_t* writer, size_t begin) {
+  const char* text = writer->text.buffer;
+  size_t length = writer->text.length;
+  size_t room = PAGE_BYTES - writer->offset % PAGE_BYTES;
+  size_t end = begin;
+  while (end < length) {
+    const char* next = memmem(text + end + 1, length - end - 1, BEGINNING,
+                              sizeof(BEGINNING) - 1);
+    size_t next_end = next != NULL ? (size_t)(next - text) : length;
+    if (next_end - begin + CLOSING_BYTES > room && end > begin) {
+      break;
+    }
+    end = next_end;
+  }
+  return end - begin;
+}
+
+// How many events a piece has: arrows are objects, too, beside the slices of
+// their events.
+static uint64_t count_events(const char* piece, size_t bytes) {
+  uint64_t count = 0;
+  const char* end = piece + bytes;
+  const char* at = piece;
+  while ((at = memmem(at, (size_t)(end - at), BEGINNING,
+                      sizeof(BEGINNING) - 1)) != NULL) {
+    at += sizeof(BEGINNING) - 1;
+    count += at < end && (*at == 'X' || *at == 'M') ? 1 : 0;
+  }
+  return count;
+}
+
+// Writes a piece of the text and the closing behind it.
+static weft_status_t write_piece(weft_trace_writer_t* writer, size_t begin,
+                                 size_t bytes) {
+  char* place = writer->text.buffer + begin;
+  char rest[CLOSING_BYTES];
+  memcpy(rest, place + bytes, CLOSING_BYTES);
+  memcpy(place + bytes, CLOSING, CLOSING_BYTES);
   weft_status_t status = weft_sys_file_write_at(
-      &writer->file, writer->text.buffer, writer->text.length, writer->offset);
+      &writer->file, place, bytes + CLOSING_BYTES, writer->offset);
+  memcpy(place + bytes, rest, CLOSING_BYTES);
   if (status == WEFT_OK) {
-    writer->offset += writer->text.length - CLOSING_BYTES;
-    writer->event_count = 0;
+    uint64_t written = count_events(place, bytes);
+    writer->offset += bytes;
+    // The head of the file has no events.
+    writer->event_count -=
+        written < writer->event_count ? written : writer->event_count;
+  }
+  return status;
+}
+
+// Writes what is in the text over the closing of the batch before, in pieces
+// that a signal does not tear, so that the file of a program that is killed is
+// whole: but for a piece that reaches over the end of a page, in the moment
+// between both.
+static weft_status_t write_batch(weft_trace_writer_t* writer) {
+  weft_status_t status = WEFT_OK;
+  size_t begin = 0;
+  while (begin < writer->text.length && status == WEFT_OK) {
+    size_t bytes = piece_bytes(writer, begin);
+    status = write_piece(writer, begin, bytes);
+    begin += bytes;
   }
   writer->text.length = 0;
   return status;
