@@ -54,7 +54,8 @@ static void check_error(const world_t* world, weft_status_t status,
   if ((ranks & world->dead) == 0 || code != WEFT_STATUS_PEER_DIED) {
     char text[3000];
     (void)weft_status_format(status, text, sizeof(text));
-    fprintf(stderr, "ranks %x, of which %x are dead: %s\n", ranks, world->dead, text);
+    fprintf(stderr, "ranks %x, of which %x are dead: %s\n", ranks, world->dead,
+            text);
     weft_kit_assert_status(WEFT_STATUS_OK, status);
   }
   weft_status_release(status);
