@@ -127,12 +127,14 @@ static void print_actor(const actor_t* actor) {
   char name[TEXT_BYTES + 16];
   (void)snprintf(name, sizeof(name), "%s#%" PRIu32, actor->class_name,
                  actor->index);
-  (void)printf("  %-24s  %7" PRId64 "  %-16s", name, actor->depth,
-               actor->runs[0] != '\0' ? actor->runs : "-");
+  const char* runs = actor->runs[0] != '\0' ? actor->runs : "-";
+  (void)printf("  %-24s  %7" PRId64, name, actor->depth);
   if (actor->waits_for[0] != '\0') {
-    (void)printf("  %s, for %.3f s", actor->waits_for, actor->waits_s);
+    (void)printf("  %-16s  %s, for %.3f s\n", runs, actor->waits_for,
+                 actor->waits_s);
+  } else {
+    (void)printf("  %s\n", runs);
   }
-  (void)printf("\n");
 }
 
 static void print_answer(const weft_list_rank_t* rank) {

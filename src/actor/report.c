@@ -110,7 +110,8 @@ static weft_status_t make_actor(const weft_allocator_t* allocator,
   return finish(&draft, out_actor);
 }
 
-// The actors that live, up to the limit, and how many there are.
+// The actors that live, up to the limit, and how many there are. The one that
+// answers is nobody's.
 static weft_status_t make_actors(weft_actor_layer_t* layer,
                                  weft_value_t* out_list, uint32_t* out_count) {
   const weft_allocator_t* allocator = layer->runtime->allocator;
@@ -127,7 +128,8 @@ static weft_status_t make_actors(weft_actor_layer_t* layer,
   }
   for (uint32_t i = 0; i < size && status == WEFT_OK; i++) {
     const weft_actor_entry_t* entry = weft_roster_at(&layer->roster, i);
-    if (weft_mailbox_is_dead(&entry->in)) {
+    if (weft_mailbox_is_dead(&entry->in) ||
+        weft_actor_is_system(weft_entry_handle(entry))) {
       continue;
     }
     ++*out_count;

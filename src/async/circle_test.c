@@ -180,6 +180,29 @@ static weft_status_t wait_as(actor_t* self, weft_future_t* future,
   return status;
 }
 
+static void what_is_waited_for_is_described_with_its_producer(void** state) {
+  weft_runtime_t* runtime = weft_future_kit_runtime(state);
+  weft_mutex_t* graph = weft_async_graph_lock(runtime);
+  actor_t a = make_actor("a");
+  weft_pair_t pair = weft_pair(runtime);
+  char text[64];
+  weft_mutex_lock(graph);
+  weft_circle_describe(pair.future, text, sizeof(text));
+  assert_string_equal(text, "promise");
+  pair.future->producer = &a.activity;
+  weft_circle_describe(pair.future, text, sizeof(text));
+  assert_string_equal(text, "promise of actor a");
+  weft_circle_describe(pair.future, text, 10);
+  assert_string_equal(text, "promise o");
+  weft_mutex_unlock(graph);
+  weft_kit_assert_ok(weft_promise_set(pair.promise, weft_none()));
+  weft_mutex_lock(graph);
+  weft_circle_describe(pair.future, text, sizeof(text));
+  assert_string_equal(text, "");
+  weft_mutex_unlock(graph);
+  weft_pair_release(&pair);
+}
+
 static void every_part_of_a_circle_is_named(void** state) {
   weft_runtime_t* runtime = weft_future_kit_runtime(state);
   actor_t a = make_actor("a");
@@ -460,6 +483,7 @@ int main(void) {
           functions_that_wait_in_a_ring_on_several_threads_are_told),
       WEFT_FUTURE_TEST(forks_that_wait_for_each_other_are_told),
       WEFT_FUTURE_TEST(an_argument_that_needs_the_result_is_told),
+      WEFT_FUTURE_TEST(what_is_waited_for_is_described_with_its_producer),
       WEFT_FUTURE_TEST(every_part_of_a_circle_is_named),
       WEFT_FUTURE_TEST(what_stands_in_the_way_is_followed),
       WEFT_FUTURE_TEST(
