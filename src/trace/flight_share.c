@@ -111,11 +111,8 @@ static void mend_thread(weft_trace_thread_t* thread) {
   char name[WEFT_SYS_THREAD_NAME_CAPACITY];
   uint64_t words[2];
   weft_trace_thread_name(thread, name);
-  // Behind the NUL there may be anything.
-  char clean[WEFT_SYS_THREAD_NAME_CAPACITY] = {0};
   mend(name, sizeof(name));
-  memcpy(clean, name, strlen(name));
-  memcpy(words, clean, sizeof(words));
+  memcpy(words, name, sizeof(words));
   // Relaxed: nobody else has this copy.
   atomic_store_explicit(&thread->name[0], words[0], memory_order_relaxed);
   atomic_store_explicit(&thread->name[1], words[1], memory_order_relaxed);

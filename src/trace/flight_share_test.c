@@ -113,7 +113,7 @@ static void a_name_that_was_not_told_is_said_to_be_one(void** state) {
 
 static void names_without_room_are_left_out(void** state) {
   fixture_t* fixture = *state;
-  char names[WEFT_FLIGHT_NAMES + 1][8];
+  char names[WEFT_FLIGHT_NAMES + 1][16];
   weft_trace_thread_t* self = weft_trace_self(&fixture->runtime);
   for (int i = 0; i <= WEFT_FLIGHT_NAMES; i++) {
     (void)snprintf(names[i], sizeof(names[i]), "n%d", i);
@@ -239,7 +239,7 @@ static void show_scrambled(weft_kit_random_t* random, void* user) {
   scramble(random, memory.data);
   weft_kit_assert_ok(show_that(fixture, dup(memory.descriptor), 20));
   assert_is_text(fixture->text);
-  assert_true(count_events(fixture->text) <= 20 * WEFT_FLIGHT_BLOCKS);
+  assert_true(count_events(fixture->text) <= (size_t)20 * WEFT_FLIGHT_BLOCKS);
   weft_memfd_release(&memory);
 }
 
