@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "async/async_internal.h"
 #include "base/container.h"
 #include "kit/kit.h"
 #include "weft/runtime.h"
@@ -555,6 +556,80 @@ static void a_member_is_made_whole_or_not_at_all(void** state) {
   end_simulation(owner);
 }
 
+// --- Members that are frozen, timers in the background ---------------------
+
+typedef struct counted {
+  weft_task_t task;
+  weft_timer_t timer;
+  int count;
+} counted_t;
+
+static void count_task(weft_task_t* task) {
+  ++WEFT_CONTAINER_OF(task, counted_t, task)->count;
+}
+
+static void count_timer(weft_timer_t* timer, void* user) {
+  counted_t* counted = user;
+  (void)timer;
+  ++counted->count;
+}
+
+static void a_frozen_member_takes_no_step_until_it_is_thawed(void** state) {
+  (void)state;
+  weft_runtime_t* owner = make_simulation(1);
+  weft_runtime_t* member = join_simulation(owner);
+  counted_t work = {.task.run = count_task};
+  weft_simulation_member_t* frozen = weft_async_of(member)->member;
+  weft_simulation_freeze(frozen, true);
+  post(member, &work.task);
+  weft_kit_assert_ok(weft_timer_start(member, &work.timer,
+                                      weft_deadline_after(member, SECOND_NS), 0,
+                                      count_timer, &work));
+  int64_t before_ns = weft_runtime_now_ns(owner);
+  assert_int_equal(weft_runtime_run(owner, UINT64_MAX), 0);
+  assert_int_equal(weft_runtime_now_ns(owner), before_ns);
+  weft_simulation_freeze(frozen, false);
+  assert_int_equal(weft_runtime_run(owner, UINT64_MAX), 2);
+  assert_int_equal(work.count, 2);
+  end_simulation(member);
+  end_simulation(owner);
+}
+
+static void start_background(weft_runtime_t* runtime, counted_t* counted,
+                             int64_t delay_ns) {
+  weft_kit_assert_ok(weft_timer_start_background(
+      runtime, &counted->timer, weft_deadline_after(runtime, delay_ns),
+      count_timer, counted));
+}
+
+static void a_timer_in_the_background_keeps_no_simulation_running(
+    void** state) {
+  (void)state;
+  weft_runtime_t* runtime = make_simulation(1);
+  counted_t background = {.count = 0};
+  counted_t wanted = {.count = 0};
+  start_background(runtime, &background, SECOND_NS);
+  assert_int_equal(weft_runtime_run(runtime, UINT64_MAX), 0);
+  // It runs in its turn while the simulation goes on for another.
+  weft_kit_assert_ok(weft_timer_start(
+      runtime, &wanted.timer, weft_deadline_after(runtime, 2 * SECOND_NS), 0,
+      count_timer, &wanted));
+  assert_int_equal(weft_runtime_run(runtime, UINT64_MAX), 2);
+  assert_int_equal(background.count, 1);
+  // Somebody waits for it after all.
+  start_background(runtime, &background, SECOND_NS);
+  weft_timer_bring_forward(&background.timer);
+  assert_int_equal(weft_runtime_run(runtime, UINT64_MAX), 1);
+  assert_int_equal(background.count, 2);
+  // It has run: there is nothing to bring forward.
+  weft_timer_bring_forward(&background.timer);
+  // One that was stopped is forgotten, in the background as elsewhere.
+  start_background(runtime, &background, SECOND_NS);
+  assert_true(weft_timer_stop(&background.timer));
+  assert_int_equal(weft_runtime_run(runtime, UINT64_MAX), 0);
+  end_simulation(runtime);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_run_can_be_repeated),
@@ -575,6 +650,8 @@ int main(void) {
       cmocka_unit_test(the_owner_of_a_simulation_goes_last),
       cmocka_unit_test(what_is_no_simulation_has_no_members),
       cmocka_unit_test(a_member_is_made_whole_or_not_at_all),
+      cmocka_unit_test(a_frozen_member_takes_no_step_until_it_is_thawed),
+      cmocka_unit_test(a_timer_in_the_background_keeps_no_simulation_running),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
