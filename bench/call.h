@@ -45,6 +45,6 @@ typedef struct weft_bench_calls {
 weft_status_t weft_bench_calls_create(const weft_bench_job_options_t* options,
                                       weft_bench_calls_t** out_calls);
 // Takes a `weft_bench_calls_t*` or NULL.
-void weft_bench_calls_destroy(void* calls);
+void weft_bench_calls_destroy(void* user);
 
 #endif  // WEFT_BENCH_CALL_H_

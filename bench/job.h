@@ -31,7 +31,7 @@ typedef struct weft_bench_job_options {
 weft_status_t weft_bench_job_start(const weft_bench_job_options_t* options,
                                    weft_bench_job_t** out_job);
 // Ends all of them and waits for that. Takes a `weft_bench_job_t*` or NULL.
-void weft_bench_job_end(void* job);
+void weft_bench_job_end(void* user);
 
 // That of rank 0.
 weft_runtime_t* weft_bench_job_runtime(const weft_bench_job_t* job);

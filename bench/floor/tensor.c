@@ -220,13 +220,13 @@ static handover_t* create_with(size_t size_bytes,
 }
 
 static int64_t time_of(handover_t* handover) {
-  enum { TRIALS = 4 };
+  const uint64_t trials = 4;
   struct timespec start;
   struct timespec end;
-  weft_partner_begin(&handover->partner, 2 * TRIALS);
-  copy_all(handover, TRIALS);
+  weft_partner_begin(&handover->partner, 2 * trials);
+  copy_all(handover, trials);
   (void)clock_gettime(CLOCK_MONOTONIC, &start);
-  copy_all(handover, TRIALS);
+  copy_all(handover, trials);
   (void)clock_gettime(CLOCK_MONOTONIC, &end);
   weft_partner_end(&handover->partner);
   return (int64_t)(end.tv_sec - start.tv_sec) * 1000000000 + end.tv_nsec -
