@@ -16,6 +16,7 @@
 #include "bench/bench.h"
 #include "bench/floor/partner.h"
 #include "link/shm/shm.h"
+#include "sys/sys.h"
 #include "sys/unix_socket.h"
 
 #define BURST 64
@@ -32,6 +33,8 @@ typedef struct end {
   weft_link_t* link;
   // Frames that came; a word to sleep on beside the bell.
   _Atomic uint32_t came;
+  // The side's thread sleeps on it, or is about to.
+  _Atomic bool is_asleep;
   // What the other side answers; the frame after which it does.
   bool answers_each;
   bool sleeps;
@@ -81,9 +84,14 @@ static void take_frame(weft_link_sink_t* sink, const void* data,
     put(end, value);
     weft_link_flush(end->link);
   }
-  // Relaxed: it is this thread who looks, or it sleeps on this word.
+  // Relaxed: changed by who polls, which is one thread at a time.
   uint32_t before = atomic_load_explicit(&end->came, memory_order_relaxed);
-  atomic_store_explicit(&end->came, before + 1, memory_order_release);
+  // Sequentially consistent, both: either this thread sees that the other
+  // sleeps, or that one sees what came and does not.
+  atomic_store_explicit(&end->came, before + 1, memory_order_seq_cst);
+  if (atomic_load_explicit(&end->is_asleep, memory_order_seq_cst)) {
+    weft_futex_wake(&end->came, 1);
+  }
 }
 
 static void take_descriptor(weft_link_sink_t* sink, uint64_t tag,
@@ -126,7 +134,12 @@ static void sleep_once(end_t* end, uint32_t seen) {
        .flags = FUTEX_32 | FUTEX_PRIVATE_FLAG},
       {.uaddr = (uintptr_t)bell.word, .val = bell.expected, .flags = FUTEX_32},
   };
+  // Sequentially consistent: as in `take_frame`; the kernel looks at the words
+  // after it.
+  atomic_store_explicit(&end->is_asleep, true, memory_order_seq_cst);
   (void)syscall(SYS_futex_waitv, words, 2, 0, NULL, 0);
+  // Relaxed: a wake-up too many does no harm.
+  atomic_store_explicit(&end->is_asleep, false, memory_order_relaxed);
   end->progress->vtable->disarm(end->progress, WEFT_SLEEPER_WAITING);
 }
 

@@ -178,6 +178,13 @@ static inline uint64_t weft_notes_frames(weft_notes_t* notes) {
   return count;
 }
 
+static inline uint32_t weft_notes_descriptors(weft_notes_t* notes) {
+  pthread_mutex_lock(&notes->lock);
+  uint32_t count = notes->descriptor_count;
+  pthread_mutex_unlock(&notes->lock);
+  return count;
+}
+
 static inline uint32_t weft_notes_rooms(weft_notes_t* notes) {
   pthread_mutex_lock(&notes->lock);
   uint32_t count = notes->room_count;

@@ -349,7 +349,7 @@ static void a_descriptor_may_be_taken_before_it_is_counted(void** state) {
   hostile_hello(&h);
   await_attached(&h);
   weft_kit_assert_ok(weft_shm_send_descriptor(h.socket, 7, h.bell.descriptor));
-  while (h.notes.descriptor_count == 0) {
+  while (weft_notes_descriptors(&h.notes) == 0) {
     weft_side_poll(&h.side);
   }
   weft_lane_shared_t* shared = h.lane.data;
@@ -359,10 +359,10 @@ static void a_descriptor_may_be_taken_before_it_is_counted(void** state) {
   weft_lane_commit(&out, 64);
   atomic_store_explicit(&shared->cursors, weft_lane_cursors(64, 0, 0),
                         memory_order_seq_cst);
-  while (h.notes.frame_count == 0 && !weft_notes_is_closed(&h.notes)) {
+  while (weft_notes_frames(&h.notes) == 0 && !weft_notes_is_closed(&h.notes)) {
     weft_side_poll(&h.side);
   }
-  assert_int_equal(1, h.notes.frame_count);
+  assert_int_equal(1, weft_notes_frames(&h.notes));
   hostile_close(&h);
 }
 
