@@ -98,6 +98,8 @@ struct weft_actor_entry {
   bool is_initialized;
   // The executor is the actor's own thread.
   bool has_own_thread;
+  // A peer has sent it something.
+  bool has_peers;
   // Among free entries: the index of the next. Guarded by the roster lock.
   uint32_t next_free;
 };

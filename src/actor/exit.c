@@ -125,6 +125,7 @@ static void clear(weft_actor_entry_t* entry) {
   entry->reason = WEFT_OK;
   entry->phase = WEFT_PHASE_RUNNING;
   entry->has_own_thread = false;
+  entry->has_peers = false;
   // Relaxed: nobody sets a bit any more; giving the entry back publishes it.
   atomic_store_explicit(&entry->attention, 0, memory_order_relaxed);
   weft_mailbox_node_t* last = weft_mailbox_leave(&entry->in, &entry->out);
@@ -160,6 +161,11 @@ void weft_exit_finish(weft_context_t* context) {
   weft_actor_entry_t* entry = context->entry;
   weft_actor_layer_t* layer = entry->layer;
   weft_cold_t* cold = detach(entry);
+  if (entry->has_peers) {
+    weft_remote_settle(context);
+    weft_windows_end(weft_peers_of(layer->runtime), entry->index,
+                     weft_entry_generation(entry));
+  }
   if (cold != NULL) {
     weft_names_forget(layer, cold);
     weft_distant_forget(layer, cold);

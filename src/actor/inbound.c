@@ -128,6 +128,7 @@ static void refuse(weft_peer_t* peer, const weft_frame_t* frame,
     weft_warn(peer->runtime, error);
   }
   weft_window_done(peer, frame->target_index, frame->target_generation, 1);
+  weft_window_end(peer, frame->target_index, frame->target_generation);
 }
 
 // --- Messages ---------------------------------------------------------------

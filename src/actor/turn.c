@@ -46,6 +46,7 @@ static INLINE void finish(weft_context_t* context, weft_message_t* message) {
       publish(context);
     }
   } else if ((message->flags & WEFT_MESSAGE_REMOTE) != 0) {
+    entry->has_peers = true;
     weft_remote_finished(context, message);
   }
   if (entry->out.head == &message->node) {

@@ -279,6 +279,11 @@ void weft_window_receive_credit(weft_peer_t* peer, const weft_frame_t* frame);
 // Messages of the peer to an actor of this runtime are dealt with.
 void weft_window_done(weft_peer_t* peer, uint32_t index, uint32_t generation,
                       uint32_t count);
+// The actor has ended, or never was: the peer is told at once of what is done,
+// and nothing is left of the window.
+void weft_window_end(weft_peer_t* peer, uint32_t index, uint32_t generation);
+// The same for all peers.
+void weft_windows_end(weft_peers_t* peers, uint32_t index, uint32_t generation);
 
 // --- Sending ----------------------------------------------------------------
 

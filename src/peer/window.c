@@ -116,23 +116,26 @@ static void end_credit(weft_outgoing_t* outgoing, weft_peer_t* peer) {
   weft_mutex_unlock(&peer->lock);
 }
 
-// Counts messages; gives what is to be told, or NULL. The lock is held.
-static weft_outgoing_t* count_locked(weft_peer_t* peer, uint64_t key,
-                                     uint32_t count) {
-  weft_window_t* window = find_or_add(peer, key | OURS);
-  // Without memory they are never reported as done; the peer's window stays
-  // smaller by them.
-  if (window == NULL) {
-    return NULL;
-  }
-  window->done += count;
-  if (window->done < WEFT_WINDOW_BATCH || window->is_telling) {
+// What is to be told of a window, if it is time; NULL else. The lock is held.
+static weft_outgoing_t* tell_locked(weft_window_t* window, uint32_t batch) {
+  if (window == NULL || window->done < batch || window->is_telling) {
     return NULL;
   }
   window->is_telling = true;
   window->credit.write = write_credit;
   window->credit.end = end_credit;
   return &window->credit;
+}
+
+// Counts messages. Without memory they are never reported as done; the peer's
+// window stays smaller by them. The lock is held.
+static weft_outgoing_t* count_locked(weft_peer_t* peer, uint64_t key,
+                                     uint32_t count) {
+  weft_window_t* window = find_or_add(peer, key | OURS);
+  if (window != NULL) {
+    window->done += count;
+  }
+  return tell_locked(window, WEFT_WINDOW_BATCH);
 }
 
 void weft_window_done(weft_peer_t* peer, uint32_t index, uint32_t generation,
@@ -146,4 +149,30 @@ void weft_window_done(weft_peer_t* peer, uint32_t index, uint32_t generation,
   if (credit != NULL) {
     weft_peer_send(peer, credit);
   }
+}
+
+static void end_window(weft_peer_t* peer, uint64_t key) {
+  weft_outgoing_t* credit = NULL;
+  weft_mutex_lock(&peer->lock);
+  if (weft_peer_state(peer) != WEFT_PEER_DEAD) {
+    credit = tell_locked(find(peer, key | OURS), 1);
+  }
+  weft_mutex_unlock(&peer->lock);
+  if (credit != NULL) {
+    weft_peer_send(peer, credit);
+  }
+}
+
+void weft_window_end(weft_peer_t* peer, uint32_t index, uint32_t generation) {
+  end_window(peer, key_of(index, generation));
+}
+
+static void end_visited(weft_peer_t* peer, void* user) {
+  end_window(peer, *(const uint64_t*)user);
+}
+
+void weft_windows_end(weft_peers_t* peers, uint32_t index,
+                      uint32_t generation) {
+  uint64_t key = key_of(index, generation);
+  weft_peers_visit(peers, end_visited, &key);
 }
