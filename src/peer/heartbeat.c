@@ -67,11 +67,20 @@ static void give_up(weft_peer_t* peer) {
                        peer->rank, silence_s(peer, LOST_TICKS)));
 }
 
+// What a beat has seen.
+typedef struct look {
+  // All that are waited for have been heard.
+  bool is_quiet;
+  // Some peer is waited for.
+  bool is_needed;
+} look_t;
+
 static void look_at(weft_peer_t* peer, void* user) {
-  bool* is_quiet = user;
+  look_t* look = user;
   weft_peers_t* peers = peer->peers;
   weft_mutex_lock(&peers->calls_lock);
-  bool is_waited_for = !weft_dlist_is_empty(&peer->pending);
+  bool is_waited_for =
+      !weft_dlist_is_empty(&peer->pending) || peer->imports.count > 0;
   bool was_called = peer->was_called;
   peer->was_called = false;
   weft_mutex_unlock(&peers->calls_lock);
@@ -83,9 +92,10 @@ static void look_at(weft_peer_t* peer, void* user) {
     peer->silent_ticks = 0;
     return;
   }
+  look->is_needed = true;
   peer->silent_ticks = is_silent ? peer->silent_ticks + 1 : 0;
   peer->has_answered = !was_called && (peer->has_answered || !is_silent);
-  *is_quiet &= peer->has_answered;
+  look->is_quiet = look->is_quiet && peer->has_answered;
   if (peer->silent_ticks == SUSPECT_TICKS) {
     weft_log_warning("peer", "rank %u has said nothing for %.1f s", peer->rank,
                      silence_s(peer, SUSPECT_TICKS));
@@ -115,13 +125,13 @@ static void arm_locked(weft_peers_t* peers, bool is_quiet) {
 
 static void beat(weft_timer_t* timer, void* user) {
   weft_peers_t* peers = user;
-  bool is_quiet = true;
+  look_t look = {.is_quiet = true, .is_needed = false};
   (void)timer;
-  weft_peers_visit(peers, look_at, &is_quiet);
+  weft_peers_visit(peers, look_at, &look);
   weft_mutex_lock(&peers->calls_lock);
   peers->is_beating = false;
-  if (!peers->is_stopping && peers->calls.used > 0) {
-    arm_locked(peers, is_quiet && !peers->has_new_call);
+  if (!peers->is_stopping && (look.is_needed || peers->has_new_call)) {
+    arm_locked(peers, look.is_quiet && !peers->has_new_call);
     peers->has_new_call = false;
   }
   weft_mutex_unlock(&peers->calls_lock);

@@ -95,6 +95,7 @@ static import_t* list_locked(import_t* import) {
     return NULL;
   }
   weft_table_insert(&owner->imports, &import->node, key);
+  weft_heartbeat_start_locked(owner);
   return import;
 }
 
@@ -316,6 +317,7 @@ static import_t* follow_locked(weft_peer_t* owner, uint64_t id,
   }
   import->maker = maker;
   weft_table_insert(&maker->imports, &import->node, import->node.key);
+  weft_heartbeat_start_locked(maker);
   return NULL;
 }
 
