@@ -243,6 +243,7 @@ static void bury(weft_peer_t* peer, weft_status_t reason) {
   weft_dlist_t outbox;
   weft_dlist_init(&outbox);
   weft_mutex_lock(&peer->lock);
+  bool is_alive = peer->is_closing;
   bool is_first = weft_peer_state(peer) != WEFT_PEER_DEAD;
   if (is_first) {
     peer->reason = reason;
@@ -258,7 +259,11 @@ static void bury(weft_peer_t* peer, weft_status_t reason) {
   weft_log_info("peer", "rank %u is gone: %s", peer->rank,
                 weft_status_message(reason));
   end_all(peer, &outbox);
-  weft_loans_strike_off(peer);
+  // One that was given up may live, and read what it was lent: that is free
+  // when it is known to be gone, see `weft_peers_lose`.
+  if (!is_alive) {
+    weft_loans_strike_off(peer);
+  }
   weft_calls_strike_off(peer);
   weft_remote_strike_off(peer);
   peer->peers->events->died(peer, reason);
@@ -320,7 +325,7 @@ void weft_peers_lose(weft_runtime_t* runtime, uint16_t rank,
     bool was_dead = weft_peer_state(peer) == WEFT_PEER_DEAD;
     bury(peer, reason);
     if (was_dead) {
-      // Which life it was may be known only now.
+      // Which life it was may be known only now; or that it is gone for good.
       weft_loans_strike_off(peer);
     }
   }
