@@ -408,14 +408,13 @@ static weft_status_t try_send(outbound_t* outbound,
 static weft_status_t send_parcel(outbound_t* outbound,
                                  const weft_arguments_t* arguments) {
   const weft_frame_t head = outbound->parcel.head;
-  uint64_t flow = outbound->parcel.flow;
   weft_status_t status = try_send(outbound, arguments);
   if (weft_status_code(status) == WEFT_STATUS_PEER_DIED &&
       weft_peer_state(outbound->peer) == WEFT_PEER_UP) {
     // The owner of a tensor has died while it was lent on: a copy goes.
     weft_status_release(status);
-    weft_parcel_init(&outbound->parcel, &head);
-    outbound->parcel.flow = flow;
+    outbound->parcel.head = head;
+    weft_parcel_clear(&outbound->parcel);
     outbound->parcel.copies_loans = true;
     status = try_send(outbound, arguments);
   }

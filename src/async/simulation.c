@@ -91,6 +91,7 @@ static uint64_t next_random(weft_simulation_t* simulation) {
 
 // 0 to `bound` - 1; `bound` is small, so the bias does not matter.
 static uint32_t choose(weft_simulation_t* simulation, uint32_t bound) {
+  weft_assert(bound > 0);
   return (uint32_t)(next_random(simulation) >> 32) % bound;
 }
 

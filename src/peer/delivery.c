@@ -319,6 +319,7 @@ void weft_delivery_read_outcome(weft_peer_t* peer, const weft_frame_t* frame,
     return;
   }
   weft_delivery_t delivery;
+  delivery.values[0] = weft_none();
   *out_status = weft_delivery_read(peer, frame, &delivery);
   if (*out_status != WEFT_OK) {
     return;

@@ -147,7 +147,8 @@ static bool is_body_attached(const weft_parcel_t* parcel) {
 
 static size_t frame_bytes(const weft_parcel_t* parcel) {
   const weft_cargo_t* cargo = parcel->cargo;
-  size_t size_bytes = sizeof(weft_frame_t) + 8 * parcel->word_count;
+  size_t size_bytes =
+      sizeof(weft_frame_t) + sizeof(uint64_t) * parcel->word_count;
   size_bytes +=
       is_body_attached(parcel) ? 0 : padded(cargo->encoder.size_bytes);
   for (uint32_t i = 0; i < cargo->item_count; i++) {
@@ -155,7 +156,7 @@ static size_t frame_bytes(const weft_parcel_t* parcel) {
       size_bytes += padded(cargo->items[i].attachment.size_bytes);
     }
   }
-  return size_bytes + cargo->item_count * WEFT_ATTACHMENT_BYTES;
+  return size_bytes + (size_t)cargo->item_count * WEFT_ATTACHMENT_BYTES;
 }
 
 // Moves what does not fit into a frame into blocks: first the body, then small
@@ -190,7 +191,8 @@ static void fill_frame(weft_parcel_t* parcel, char* place) {
   const weft_encoder_t* encoder = &cargo->encoder;
   weft_frame_places_t places = weft_frame_places(&parcel->head);
   memcpy(place, &parcel->head, sizeof(weft_frame_t));
-  memcpy(place + sizeof(weft_frame_t), parcel->words, 8 * parcel->word_count);
+  memcpy(place + sizeof(weft_frame_t), parcel->words,
+         sizeof(uint64_t) * parcel->word_count);
   if (!is_body_attached(parcel)) {
     char* body = place + places.payload;
     memcpy(body, encoder->data, encoder->size_bytes);
@@ -205,9 +207,9 @@ static void fill_frame(weft_parcel_t* parcel, char* place) {
       memcpy(place + rest, cargo->items[i].data, attachment.size_bytes);
       rest += padded(attachment.size_bytes);
     }
-    weft_attachment_write(
-        (uint8_t*)place + places.attachments + i * WEFT_ATTACHMENT_BYTES,
-        &attachment);
+    weft_attachment_write((uint8_t*)place + places.attachments +
+                              (size_t)i * WEFT_ATTACHMENT_BYTES,
+                          &attachment);
   }
 }
 
@@ -278,7 +280,7 @@ static bool pack_scalars(weft_parcel_t* parcel, const weft_value_t* values,
                          values, (uint32_t)count);
   parcel->word_count += (uint32_t)count;
   parcel->head.size_bytes =
-      (uint32_t)sizeof(weft_frame_t) + 8 * parcel->word_count;
+      (uint32_t)(sizeof(weft_frame_t) + sizeof(uint64_t) * parcel->word_count);
   return true;
 }
 
@@ -460,7 +462,7 @@ weft_status_t weft_parcel_write_locked(weft_parcel_t* parcel, weft_peer_t* peer,
   weft_cargo_t* cargo = parcel->cargo;
   if (cargo == NULL) {
     return weft_peer_write_locked(peer, &parcel->head, parcel->words,
-                                  8 * parcel->word_count, room);
+                                  sizeof(uint64_t) * parcel->word_count, room);
   }
   if (peer->link == NULL) {
     return weft_status_from_code(WEFT_STATUS_WOULD_BLOCK);

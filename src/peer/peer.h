@@ -372,15 +372,20 @@ typedef struct weft_parcel {
   bool copies_loans;
 } weft_parcel_t;
 
+// Has a parcel hold nothing; its head and flow stay.
+static inline void weft_parcel_clear(weft_parcel_t* parcel) {
+  parcel->word_count = 0;
+  parcel->cargo = NULL;
+  parcel->copies_loans = false;
+}
+
 // An empty parcel, which needs no `deinit`. What it holds is not cleared: it is
 // large, and most of it stays unused.
 static inline void weft_parcel_init(weft_parcel_t* parcel,
                                     const weft_frame_t* head) {
   parcel->head = *head;
   parcel->flow = 0;
-  parcel->word_count = 0;
-  parcel->cargo = NULL;
-  parcel->copies_loans = false;
+  weft_parcel_clear(parcel);
 }
 
 // Puts values into a parcel for a peer, which may take time: large ones are

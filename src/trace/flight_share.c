@@ -108,14 +108,15 @@ static void mend(char* text, size_t capacity) {
 
 // What is printed is text and no more, whatever a process has written there.
 static void mend_thread(weft_trace_thread_t* thread) {
-  char name[WEFT_SYS_THREAD_NAME_CAPACITY];
-  uint64_t words[2];
-  weft_trace_thread_name(thread, name);
-  mend(name, sizeof(name));
-  memcpy(words, name, sizeof(words));
+  union {
+    char text[WEFT_SYS_THREAD_NAME_CAPACITY];
+    uint64_t words[2];
+  } name;
+  weft_trace_thread_name(thread, name.text);
+  mend(name.text, sizeof(name.text));
   // Relaxed: nobody else has this copy.
-  atomic_store_explicit(&thread->name[0], words[0], memory_order_relaxed);
-  atomic_store_explicit(&thread->name[1], words[1], memory_order_relaxed);
+  atomic_store_explicit(&thread->name[0], name.words[0], memory_order_relaxed);
+  atomic_store_explicit(&thread->name[1], name.words[1], memory_order_relaxed);
 }
 
 // Makes a copy sound. Errors: DATA_LOSS.

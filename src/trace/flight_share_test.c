@@ -239,7 +239,7 @@ static void show_scrambled(weft_kit_random_t* random, void* user) {
   scramble(random, memory.data);
   weft_kit_assert_ok(show_that(fixture, dup(memory.descriptor), 20));
   assert_is_text(fixture->text);
-  assert_true(count_events(fixture->text) <= (size_t)20 * WEFT_FLIGHT_BLOCKS);
+  assert_true(count_events(fixture->text) <= 20 * (size_t)WEFT_FLIGHT_BLOCKS);
   weft_memfd_release(&memory);
 }
 

@@ -123,7 +123,7 @@ static void open_member(job_t* job, const job_options_t* options,
   member->job = job;
   member->rank = rank;
   member->connector.connect = connect_rank;
-  for (uint32_t i = 0; i < job->size; ++i) {
+  for (uint16_t i = 0; i < (uint16_t)job->size; ++i) {
     member->pairs[i].job = job;
     member->pairs[i].from = rank;
     member->pairs[i].to = (uint16_t)i;
