@@ -270,6 +270,8 @@ weft_status_t weft_loans_borrow(weft_peers_t* peers, weft_holder_t owner,
   peer->loan_count += has_room ? 1 : 0;
   weft_mutex_unlock(&peer->lock);
   if (!has_room) {
+    // It has been lent all the same.
+    weft_loans_unlend(peers, owner, name, weft_peers_self(peers));
     return weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED,
                             "no memory to note a loan of rank %u", peer->rank);
   }
@@ -336,7 +338,7 @@ void weft_loans_unlend(weft_peers_t* peers, weft_holder_t owner,
       peer != NULL ? weft_slab_allocate(peers->runtime->slab, sizeof(*unlend))
                    : NULL;
   if (unlend == NULL) {
-    // The block stays lent until the peer that it was meant for ends.
+    // The block stays lent until the holder ends.
     return;
   }
   *unlend = (unlend_t){

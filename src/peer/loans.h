@@ -19,7 +19,8 @@ weft_status_t weft_loans_borrow(weft_peers_t* peers, weft_holder_t owner,
 weft_status_t weft_loans_lend_on(weft_peers_t* peers, weft_holder_t owner,
                                  const weft_block_name_t* name,
                                  weft_holder_t to);
-// Takes a loan back that did not reach `from`. No lock is held.
+// Ends a loan that did not reach `from`, or that this runtime, which is `from`
+// then, could not note. No lock is held.
 void weft_loans_unlend(weft_peers_t* peers, weft_holder_t owner,
                        const weft_block_name_t* name, weft_holder_t from);
 
