@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How many messages may be out. Rank 0 is a runtime, rank 1 is played.
+
+#include "peer/peer_kit.h"
+
+typedef struct place {
+  weft_peer_kit_t kit;
+  weft_peer_t* peer;
+} place_t;
+
+static const weft_actor_t theirs = {.index = 5, .generation = 2, .rank = 1};
+
+static void open_place(place_t* place) {
+  weft_peer_kit_open(&place->kit, 1);
+  weft_peer_kit_connect(&place->kit, 0, 1);
+  place->peer = weft_peer_kit_peer(&place->kit, 0, 1);
+}
+
+static weft_status_code_t take(place_t* place, weft_actor_t target) {
+  weft_mutex_lock(&place->peer->lock);
+  weft_status_t status = weft_window_take_locked(place->peer, target);
+  weft_mutex_unlock(&place->peer->lock);
+  return weft_status_ignore(status);
+}
+
+static weft_status_code_t probe(place_t* place, weft_actor_t target) {
+  weft_mutex_lock(&place->peer->lock);
+  weft_status_t status = weft_window_probe_locked(place->peer, target);
+  weft_mutex_unlock(&place->peer->lock);
+  return weft_status_ignore(status);
+}
+
+static void untake(place_t* place, weft_actor_t target) {
+  weft_mutex_lock(&place->peer->lock);
+  weft_window_untake_locked(place->peer, target);
+  weft_mutex_unlock(&place->peer->lock);
+}
+
+static void credit(place_t* place, weft_actor_t target, uint64_t count) {
+  const weft_frame_t frame = {
+      .type = WEFT_FRAME_CREDIT,
+      .id = count,
+      .target_index = target.index,
+      .target_generation = target.generation,
+  };
+  weft_window_receive_credit(place->peer, &frame);
+}
+
+static void fill(place_t* place, weft_actor_t target) {
+  while (take(place, target) == WEFT_STATUS_OK) {
+  }
+}
+
+static size_t window_count(const place_t* place) {
+  return place->peer->windows.count;
+}
+
+// --- Sending ----------------------------------------------------------------
+
+static void a_window_has_so_many_places_and_no_more(void** state) {
+  place_t place;
+  (void)state;
+  open_place(&place);
+  assert_int_equal(probe(&place, theirs), WEFT_STATUS_OK);
+  assert_int_equal(window_count(&place), 0);
+  for (int i = 0; i < WEFT_WINDOW_MESSAGES; i++) {
+    assert_int_equal(probe(&place, theirs), WEFT_STATUS_OK);
+    assert_int_equal(take(&place, theirs), WEFT_STATUS_OK);
+  }
+  assert_int_equal(probe(&place, theirs), WEFT_STATUS_WOULD_BLOCK);
+  assert_int_equal(take(&place, theirs), WEFT_STATUS_WOULD_BLOCK);
+  assert_int_equal(take(&place, theirs), WEFT_STATUS_WOULD_BLOCK);
+  weft_peer_kit_close(&place.kit);
+}
+
+static void each_actor_has_a_window_of_its_own(void** state) {
+  const weft_actor_t other = {.index = 6, .generation = 2, .rank = 1};
+  const weft_actor_t later = {.index = 5, .generation = 3, .rank = 1};
+  place_t place;
+  (void)state;
+  open_place(&place);
+  fill(&place, theirs);
+  assert_int_equal(take(&place, other), WEFT_STATUS_OK);
+  assert_int_equal(take(&place, later), WEFT_STATUS_OK);
+  assert_int_equal(window_count(&place), 3);
+  weft_peer_kit_close(&place.kit);
+}
+
+static void credit_gives_as_many_places_as_it_says(void** state) {
+  place_t place;
+  (void)state;
+  open_place(&place);
+  fill(&place, theirs);
+  credit(&place, theirs, WEFT_WINDOW_BATCH);
+  for (int i = 0; i < WEFT_WINDOW_BATCH; i++) {
+    assert_int_equal(take(&place, theirs), WEFT_STATUS_OK);
+  }
+  assert_int_equal(take(&place, theirs), WEFT_STATUS_WOULD_BLOCK);
+  weft_peer_kit_close(&place.kit);
+}
+
+static void a_window_is_freed_when_nothing_is_out(void** state) {
+  place_t place;
+  (void)state;
+  open_place(&place);
+  assert_int_equal(take(&place, theirs), WEFT_STATUS_OK);
+  assert_int_equal(take(&place, theirs), WEFT_STATUS_OK);
+  assert_int_equal(window_count(&place), 1);
+  untake(&place, theirs);
+  assert_int_equal(window_count(&place), 1);
+  credit(&place, theirs, 1);
+  assert_int_equal(window_count(&place), 0);
+  weft_peer_kit_close(&place.kit);
+}
+
+// A peer cannot make a window larger than it is.
+static void credit_for_what_was_never_sent_is_nothing(void** state) {
+  place_t place;
+  (void)state;
+  open_place(&place);
+  credit(&place, theirs, 1);
+  assert_int_equal(window_count(&place), 0);
+  fill(&place, theirs);
+  credit(&place, theirs, UINT64_MAX);
+  assert_int_equal(window_count(&place), 0);
+  for (int i = 0; i < WEFT_WINDOW_MESSAGES; i++) {
+    assert_int_equal(take(&place, theirs), WEFT_STATUS_OK);
+  }
+  assert_int_equal(take(&place, theirs), WEFT_STATUS_WOULD_BLOCK);
+  weft_peer_kit_close(&place.kit);
+}
+
+// --- Receiving --------------------------------------------------------------
+
+static void messages_are_told_a_batch_at_a_time(void** state) {
+  place_t place;
+  (void)state;
+  open_place(&place);
+  for (int i = 1; i < WEFT_WINDOW_BATCH; i++) {
+    weft_window_done(place.peer, 9, 4, 1);
+  }
+  assert_null(weft_peer_kit_take(&place.kit, 1, 0));
+  assert_int_equal(window_count(&place), 1);
+  weft_window_done(place.peer, 9, 4, 1);
+  const weft_frame_t* frame =
+      weft_peer_kit_expect(&place.kit, 1, 0, WEFT_FRAME_CREDIT);
+  assert_int_equal(frame->id, WEFT_WINDOW_BATCH);
+  assert_int_equal(frame->target_index, 9);
+  assert_int_equal(frame->target_generation, 4);
+  assert_int_equal(window_count(&place), 0);
+  // Several at a time are told together.
+  weft_window_done(place.peer, 9, 4, WEFT_WINDOW_BATCH - 1);
+  weft_window_done(place.peer, 9, 4, 7);
+  frame = weft_peer_kit_expect(&place.kit, 1, 0, WEFT_FRAME_CREDIT);
+  assert_int_equal(frame->id, WEFT_WINDOW_BATCH + 6);
+  assert_null(weft_peer_kit_take(&place.kit, 1, 0));
+  weft_peer_kit_close(&place.kit);
+}
+
+// An actor here may have the number of one there.
+static void both_directions_count_for_themselves(void** state) {
+  place_t place;
+  (void)state;
+  open_place(&place);
+  fill(&place, theirs);
+  weft_window_done(place.peer, theirs.index, theirs.generation,
+                   WEFT_WINDOW_BATCH - 1);
+  assert_int_equal(window_count(&place), 2);
+  assert_int_equal(take(&place, theirs), WEFT_STATUS_WOULD_BLOCK);
+  weft_window_done(place.peer, theirs.index, theirs.generation, 1);
+  const weft_frame_t* frame =
+      weft_peer_kit_expect(&place.kit, 1, 0, WEFT_FRAME_CREDIT);
+  assert_int_equal(frame->id, WEFT_WINDOW_BATCH);
+  assert_int_equal(window_count(&place), 1);
+  assert_int_equal(take(&place, theirs), WEFT_STATUS_WOULD_BLOCK);
+  weft_peer_kit_close(&place.kit);
+}
+
+// What is done meanwhile goes with it.
+static void credit_waits_for_the_link(void** state) {
+  place_t place;
+  (void)state;
+  weft_peer_kit_open(&place.kit, 1);
+  place.peer = weft_peer_kit_peer(&place.kit, 0, 1);
+  for (int i = 0; i < 3 * WEFT_WINDOW_BATCH; i++) {
+    weft_window_done(place.peer, 9, 4, 1);
+  }
+  weft_peer_kit_connect(&place.kit, 0, 1);
+  const weft_frame_t* frame =
+      weft_peer_kit_expect(&place.kit, 1, 0, WEFT_FRAME_CREDIT);
+  assert_int_equal(frame->id, 3 * WEFT_WINDOW_BATCH);
+  assert_null(weft_peer_kit_take(&place.kit, 1, 0));
+  assert_int_equal(window_count(&place), 0);
+  weft_peer_kit_close(&place.kit);
+}
+
+static void the_dead_are_told_nothing(void** state) {
+  place_t place;
+  (void)state;
+  open_place(&place);
+  weft_peer_kit_kill(&place.kit, 1);
+  weft_window_done(place.peer, 9, 4, WEFT_WINDOW_BATCH);
+  assert_int_equal(window_count(&place), 0);
+  assert_int_equal(place.kit.members[0].died[1], 1);
+  weft_peer_kit_close(&place.kit);
+}
+
+// The messages are dealt with all the same; the peer is told fewer.
+static void without_memory_there_is_no_window(void** state) {
+  place_t place;
+  bool is_exhausted = false;
+  uint32_t index = 0;
+  (void)state;
+  open_place(&place);
+  weft_kit_allocator_fail(&place.kit.memory, 0, UINT64_MAX);
+  while (!is_exhausted) {
+    const weft_actor_t actor = {.index = index, .generation = 1, .rank = 1};
+    is_exhausted = take(&place, actor) == WEFT_STATUS_RESOURCE_EXHAUSTED;
+    assert_int_equal(window_count(&place), is_exhausted ? index : index + 1);
+    index++;
+  }
+  weft_window_done(place.peer, 9, 4, WEFT_WINDOW_BATCH);
+  assert_int_equal(window_count(&place), index - 1);
+  weft_kit_allocator_fail(&place.kit.memory, 0, 0);
+  assert_null(weft_peer_kit_take(&place.kit, 1, 0));
+  weft_peer_kit_close(&place.kit);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_window_has_so_many_places_and_no_more),
+      cmocka_unit_test(each_actor_has_a_window_of_its_own),
+      cmocka_unit_test(credit_gives_as_many_places_as_it_says),
+      cmocka_unit_test(a_window_is_freed_when_nothing_is_out),
+      cmocka_unit_test(credit_for_what_was_never_sent_is_nothing),
+      cmocka_unit_test(messages_are_told_a_batch_at_a_time),
+      cmocka_unit_test(both_directions_count_for_themselves),
+      cmocka_unit_test(credit_waits_for_the_link),
+      cmocka_unit_test(the_dead_are_told_nothing),
+      cmocka_unit_test(without_memory_there_is_no_window),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
