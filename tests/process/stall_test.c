@@ -52,7 +52,6 @@ static void one_that_is_stopped_is_given_up(weft_runtime_t* runtime) {
   stop_process(process);
   weft_kit_assert_status_says(WEFT_STATUS_PEER_DIED, "has said nothing for",
                               puppet_end(held));
-  puppet_expect_nothing_lent(runtime);
   assert_int_equal(puppet_ask_int(runtime, other, PUPPET_NOTICES, NULL), 0);
   // It wakes, and finds that this one has hung up: its calls here fail, and so
   // do those to it. It has no way back.
@@ -70,6 +69,9 @@ static void one_that_is_stopped_is_given_up(weft_runtime_t* runtime) {
   assert_true(weft_status_code(status) == WEFT_STATUS_CLOSED ||
               weft_status_code(status) == WEFT_STATUS_PEER_DIED);
   weft_status_release(status);
+  // It kept what it was lent, and might have read it; until it is gone.
+  assert_int_equal(kill(process, SIGKILL), 0);
+  puppet_expect_nothing_lent(runtime);
 }
 
 static void one_that_wakes_in_time_has_lost_nothing(weft_runtime_t* runtime) {
@@ -160,7 +162,8 @@ int main(int argument_count, char** arguments) {
       {.name = "one_that_is_stopped_is_given_up",
        .size = 3,
        .run = one_that_is_stopped_is_given_up,
-       .prepare = give_up_soon},
+       .prepare = give_up_soon,
+       .may_die = 2},
       {.name = "one_that_wakes_in_time_has_lost_nothing",
        .size = 2,
        .run = one_that_wakes_in_time_has_lost_nothing,
