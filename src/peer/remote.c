@@ -302,11 +302,15 @@ void weft_import_complete_here(weft_peers_t* peers, weft_holder_t owner,
 }
 
 // The owner's last word, when somebody else makes the value: from here on it
-// is that one's death that ends it. Gives what is over, or NULL.
+// is that one's death that ends it. What is over is given, off its list, and
+// whether its outcome has come; NULL when nothing is over.
 static import_t* follow_locked(weft_peer_t* owner, uint64_t id,
-                               weft_peer_t* maker) {
+                               weft_peer_t* maker, bool is_here,
+                               bool* out_is_made) {
   import_t* import = find_locked(owner, owner, id);
-  if (import == NULL) {
+  *out_is_made = import != NULL && import->is_made;
+  if (import == NULL || (is_here && !import->is_made)) {
+    // What is made here is ended here.
     return NULL;
   }
   unlist_locked(import);
@@ -325,16 +329,19 @@ static void receive_follows(weft_peer_t* peer, const weft_frame_t* frame) {
   weft_peers_t* peers = peer->peers;
   weft_holder_t holder = frame->target_index;
   weft_peer_t* maker = NULL;
+  bool is_made;
   bool is_here = holder == weft_peers_self(peers);
   if (holder != 0 && !is_here) {
     weft_status_release(
         weft_peers_reach(peers->runtime, (uint16_t)(holder >> 16), &maker));
   }
   weft_mutex_lock(&peers->calls_lock);
-  // What is made here is ended here.
-  import_t* import = is_here ? NULL : follow_locked(peer, frame->id, maker);
+  import_t* import = follow_locked(peer, frame->id, maker, is_here, &is_made);
   weft_mutex_unlock(&peers->calls_lock);
-  if (import != NULL) {
+  if (import != NULL && is_made) {
+    // Another thread may be about to complete it with what the maker sent.
+    weft_future_release(&import->future);
+  } else if (import != NULL) {
     // Nothing if it has its outcome.
     weft_future_complete_owned(
         &import->future,
