@@ -243,11 +243,17 @@ static void arrive(const arrival_t* arrival, weft_status_t status,
   import_t* spare = arrival->sender != arrival->owner
                         ? allocate_import(arrival->owner, arrival->id, 1)
                         : NULL;
+  bool is_unlistable = spare == NULL && arrival->sender != NULL &&
+                       arrival->sender != arrival->owner;
   weft_mutex_lock(&peers->calls_lock);
   import_t* import = arrive_locked(arrival, &spare);
   weft_mutex_unlock(&peers->calls_lock);
   if (spare != NULL) {
     weft_future_free_unshared(&spare->future);
+  }
+  if (import == NULL && is_unlistable) {
+    // Nobody must wait for ever for what is lost here.
+    weft_peer_break(arrival->sender, no_memory(arrival->owner));
   }
   if (import != NULL) {
     weft_future_complete_owned(&import->future, status, value);

@@ -317,6 +317,39 @@ static void what_is_shared_again_is_asked_for_where_it_is_made(void** state) {
   weft_peer_kit_close(&kit);
 }
 
+// An outcome that comes early and finds no room: its maker is given up, so that
+// whoever is told to wait for it does not wait for ever.
+static void an_early_outcome_without_memory_ends_its_maker(void** state) {
+  struct {
+    weft_frame_t head;
+    int64_t number;
+  } frame = {
+      .head = {.size_bytes = sizeof(frame),
+               .type = WEFT_FRAME_VALUE,
+               .flags = WEFT_FRAME_SCALARS,
+               .target_index = weft_holder_make(1, 1),
+               .timeout_ns = INT64_MAX,
+               .value_count = 1,
+               .kinds = WEFT_KIND_INT64},
+      .number = 2,
+  };
+  weft_peer_kit_t kit;
+  (void)state;
+  open_links(&kit);
+  weft_peer_t* maker = weft_peer_kit_peer(&kit, 0, 2);
+  weft_kit_allocator_fail(&kit.memory, 0, UINT64_MAX);
+  while (!maker->is_closing) {
+    frame.head.id++;
+    maker->sink.vtable->frame(&maker->sink, &frame, sizeof(frame));
+    assert_true(frame.head.id < 100000);
+  }
+  weft_kit_allocator_fail(&kit.memory, 0, 0);
+  assert_true(weft_peer_kit_is_closed(&kit, 2, 0));
+  step(&kit, 'O');
+  assert_int_equal(import_count(&kit), 0);
+  weft_peer_kit_close(&kit);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(each_order_ends_the_future_once),
@@ -324,6 +357,7 @@ int main(void) {
       cmocka_unit_test(outcomes_of_nobodys_futures_are_dropped),
       cmocka_unit_test(what_is_made_here_ends_here),
       cmocka_unit_test(what_is_shared_again_is_asked_for_where_it_is_made),
+      cmocka_unit_test(an_early_outcome_without_memory_ends_its_maker),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
