@@ -177,6 +177,31 @@ static void both_directions_count_for_themselves(void** state) {
   weft_peer_kit_close(&place.kit);
 }
 
+// Of all that is done, though it is no batch.
+static void the_end_of_an_actor_is_the_end_of_its_window(void** state) {
+  place_t place;
+  (void)state;
+  open_place(&place);
+  fill(&place, theirs);
+  weft_window_done(place.peer, theirs.index, theirs.generation, 3);
+  weft_window_done(place.peer, 9, 4, 2);
+  weft_windows_end(place.peer->peers, theirs.index, theirs.generation);
+  const weft_frame_t* frame =
+      weft_peer_kit_expect(&place.kit, 1, 0, WEFT_FRAME_CREDIT);
+  assert_int_equal(frame->id, 3);
+  assert_int_equal(frame->target_index, theirs.index);
+  // What goes to the peer's actor of this number is another matter.
+  assert_int_equal(window_count(&place), 2);
+  weft_window_end(place.peer, 9, 4);
+  frame = weft_peer_kit_expect(&place.kit, 1, 0, WEFT_FRAME_CREDIT);
+  assert_int_equal(frame->id, 2);
+  assert_int_equal(window_count(&place), 1);
+  // One that never was.
+  weft_window_end(place.peer, 9, 4);
+  assert_null(weft_peer_kit_take(&place.kit, 1, 0));
+  weft_peer_kit_close(&place.kit);
+}
+
 // What is done meanwhile goes with it.
 static void credit_waits_for_the_link(void** state) {
   place_t place;
@@ -236,6 +261,7 @@ int main(void) {
       cmocka_unit_test(credit_for_what_was_never_sent_is_nothing),
       cmocka_unit_test(messages_are_told_a_batch_at_a_time),
       cmocka_unit_test(both_directions_count_for_themselves),
+      cmocka_unit_test(the_end_of_an_actor_is_the_end_of_its_window),
       cmocka_unit_test(credit_waits_for_the_link),
       cmocka_unit_test(the_dead_are_told_nothing),
       cmocka_unit_test(without_memory_there_is_no_window),
