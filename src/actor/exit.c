@@ -52,6 +52,11 @@ static weft_status_t refusal(const weft_actor_entry_t* entry,
                             entry->index);
   }
   const weft_class_t* actor_class = weft_entry_class(entry);
+  if (actor_class == &weft_system_class &&
+      weft_status_code(entry->reason) == WEFT_STATUS_CLOSED) {
+    // What was asked is the runtime; nobody knows of the actor.
+    return weft_status_retain(entry->reason);
+  }
   return weft_status_make_caused(
       WEFT_STATUS_ACTOR_EXITED, weft_status_retain(entry->reason),
       "%s#%u ended before it handled %s", actor_class->name, entry->index,

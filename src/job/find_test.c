@@ -25,7 +25,8 @@ static char prefix[24];
 
 // A name for a job of this test.
 static char* name_of(char name[WEFT_JOB_NAME_BYTES], const char* word) {
-  (void)snprintf(name, WEFT_JOB_NAME_BYTES, "%s%s", prefix, word);
+  assert_true(snprintf(name, WEFT_JOB_NAME_BYTES, "%s%s", prefix, word) <
+              WEFT_JOB_NAME_BYTES);
   return name;
 }
 
