@@ -27,18 +27,9 @@ static void what_is_lent_is_what_was_sent_and_comes_back(void** state) {
   weft_kit_for_seeds(run_bank, NULL);
 }
 
-static void run_twice(weft_kit_random_t* random, void* user) {
-  weft_kit_random_t again = *random;
-  uint64_t courses[2] = {0};
-  (void)user;
-  run_bank(random, &courses[0]);
-  run_bank(&again, &courses[1]);
-  assert_int_equal(courses[0], courses[1]);
-}
-
 static void the_same_seed_takes_the_same_course(void** state) {
   (void)state;
-  weft_kit_for_some_seeds(50, run_twice, NULL);
+  job_check_courses(run_bank);
 }
 
 int main(void) {

@@ -295,3 +295,16 @@ bool job_is_death(const job_t* job, weft_status_t status) {
   return code == WEFT_STATUS_PEER_DIED ||
          (code == WEFT_STATUS_CLOSED && is_suspected);
 }
+
+static void run_twice(weft_kit_random_t* random, void* user) {
+  void (*const* run)(weft_kit_random_t*, void*) = user;
+  weft_kit_random_t again = *random;
+  uint64_t courses[2] = {0};
+  (*run)(random, &courses[0]);
+  (*run)(&again, &courses[1]);
+  assert_int_equal(courses[0], courses[1]);
+}
+
+void job_check_courses(void (*run)(weft_kit_random_t* random, void* course)) {
+  weft_kit_for_some_seeds(50, run_twice, &run);
+}

@@ -91,6 +91,9 @@ uint64_t job_run(job_t* job, uint64_t step_limit);
 
 // Adds to the course.
 void job_note(job_t* job, uint64_t what);
+// Runs `run` twice for each of some seeds: fails the test unless both take the
+// same course, which `run` stores in the uint64_t that it is given.
+void job_check_courses(void (*run)(weft_kit_random_t* random, void* course));
 
 // A value that takes most of a frame: a lane holds few of them.
 weft_status_t job_make_bulk(weft_value_t* out_value);

@@ -38,18 +38,9 @@ static void letters_come_in_order_each_once_and_every_call_ends(void** state) {
   weft_kit_for_seeds(run_post, NULL);
 }
 
-static void run_twice(weft_kit_random_t* random, void* user) {
-  weft_kit_random_t again = *random;
-  uint64_t courses[2] = {0};
-  (void)user;
-  run_post(random, &courses[0]);
-  run_post(&again, &courses[1]);
-  assert_int_equal(courses[0], courses[1]);
-}
-
 static void the_same_seed_takes_the_same_course(void** state) {
   (void)state;
-  weft_kit_for_some_seeds(50, run_twice, NULL);
+  job_check_courses(run_post);
 }
 
 int main(void) {

@@ -36,18 +36,9 @@ static void lives_end_and_are_heard_of_as_the_model_says(void** state) {
   weft_kit_for_seeds(run_realm, NULL);
 }
 
-static void run_twice(weft_kit_random_t* random, void* user) {
-  weft_kit_random_t again = *random;
-  uint64_t courses[2] = {0};
-  (void)user;
-  run_realm(random, &courses[0]);
-  run_realm(&again, &courses[1]);
-  assert_int_equal(courses[0], courses[1]);
-}
-
 static void the_same_seed_takes_the_same_course(void** state) {
   (void)state;
-  weft_kit_for_some_seeds(50, run_twice, NULL);
+  job_check_courses(run_realm);
 }
 
 int main(void) {
