@@ -216,10 +216,11 @@ static void take_lookups(name_t* name, weft_dlist_t* out_lookups) {
 
 typedef enum registered { REGISTERED, TAKEN, GONE } registered_t;
 
-// With the stripe of the actor held, so that it cannot end meanwhile.
-static registered_t register_locked(weft_names_t* names, weft_cold_t* cold,
-                                    weft_actor_t actor, name_t** spare,
-                                    weft_dlist_t* out_lookups) {
+// Lists the name with those of its actor. Of one of this rank the stripe is
+// held, so that it cannot end meanwhile.
+static registered_t register_in(weft_names_t* names, weft_dlist_t* list,
+                                weft_actor_t actor, name_t** spare,
+                                weft_dlist_t* out_lookups) {
   registered_t result = TAKEN;
   weft_mutex_lock(&names->lock);
   name_t* name = find(names, (*spare)->text);
@@ -230,7 +231,7 @@ static registered_t register_locked(weft_names_t* names, weft_cold_t* cold,
   }
   if (weft_actor_is_none(name->actor)) {
     name->actor = actor;
-    weft_dlist_append(&cold->names, &name->node);
+    weft_dlist_append(list, &name->node);
     take_lookups(name, out_lookups);
     result = REGISTERED;
   }
@@ -249,7 +250,7 @@ static registered_t try_register(weft_actor_layer_t* layer, weft_actor_t actor,
     return GONE;
   }
   registered_t result =
-      register_locked(layer->names, cold, actor, spare_name, out_lookups);
+      register_in(layer->names, &cold->names, actor, spare_name, out_lookups);
   weft_cold_unlock(entry);
   return result;
 }
@@ -301,22 +302,7 @@ static registered_t register_remote(weft_actor_layer_t* layer,
                                     weft_actor_t actor, name_t** spare,
                                     weft_dlist_t* out_lookups) {
   weft_names_t* names = layer->names;
-  registered_t result = TAKEN;
-  weft_mutex_lock(&names->lock);
-  name_t* name = find(names, (*spare)->text);
-  if (name == NULL) {
-    name = *spare;
-    *spare = NULL;
-    add(names, name);
-  }
-  if (weft_actor_is_none(name->actor)) {
-    name->actor = actor;
-    weft_dlist_append(&names->remote, &name->node);
-    take_lookups(name, out_lookups);
-    result = REGISTERED;
-  }
-  weft_mutex_unlock(&names->lock);
-  return result;
+  return register_in(names, &names->remote, actor, spare, out_lookups);
 }
 
 // Takes one name of an actor of another rank off; NULL when it has none.
