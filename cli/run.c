@@ -309,6 +309,10 @@ static int run_loop(weft_run_t* run) {
   }
   error = watch(run);
   if (error == 0) {
+    // Nothing has happened yet. But a thread's first wait in the kernel is
+    // where the ThreadSanitizer of gcc 12 can lose a signal, and from the start
+    // of a rank on each one counts.
+    (void)uv_run(&run->loop, UV_RUN_NOWAIT);
     start_all(run);
   } else {
     weft_run_complain("cannot watch over a job: %s", uv_strerror(error));
