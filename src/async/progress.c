@@ -60,6 +60,17 @@ void weft_progress_leave(weft_async_t* async) {
 
 // --- Sleeping ---------------------------------------------------------------
 
+// Sleeps on the own word only; not for longer than `retry_ns`, if that is not
+// 0. False when the deadline passed.
+static bool sleep_alone(_Atomic uint32_t* word, uint32_t expected,
+                        int64_t retry_ns, int64_t deadline_ns) {
+  int64_t retry_at_ns =
+      retry_ns != 0 ? weft_sys_now_ns() + retry_ns : WEFT_TIME_INFINITE;
+  bool is_cut = retry_at_ns < deadline_ns;
+  return weft_futex_wait(word, expected, is_cut ? retry_at_ns : deadline_ns) ||
+         is_cut;
+}
+
 weft_nap_t weft_progress_sleep(weft_progress_t* progress,
                                weft_sleeper_t sleeper, _Atomic uint32_t* word,
                                uint32_t expected, int64_t deadline_ns) {
@@ -71,7 +82,7 @@ weft_nap_t weft_progress_sleep(weft_progress_t* progress,
     nap.in_time = weft_futex_wait_two(word, expected, bell.word, bell.expected,
                                       deadline_ns);
   } else if (!nap.has_come) {
-    nap.in_time = weft_futex_wait(word, expected, deadline_ns);
+    nap.in_time = sleep_alone(word, expected, bell.retry_ns, deadline_ns);
   }
   return nap;
 }

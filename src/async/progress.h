@@ -42,6 +42,9 @@ typedef enum weft_sleeper {
 typedef struct weft_bell {
   _Atomic uint32_t* word;
   uint32_t expected;
+  // Without a word: not 0 when another thread keeps polling, so that whoever
+  // sleeps here would be woken in vain; it asks again after this long.
+  int64_t retry_ns;
 } weft_bell_t;
 
 typedef struct weft_progress_vtable {
@@ -53,9 +56,9 @@ typedef struct weft_progress_vtable {
   void (*flush)(weft_progress_t* progress);
   // Takes the place of a sleeper, and looks once more. True: the caller now
   // sleeps on the bell, too, or not at all, and calls `disarm` afterwards.
-  // False: somebody has the place, `out_bell->word` is NULL, and the caller
-  // sleeps on its own word only; or something has come, `word` is not NULL,
-  // and the caller polls.
+  // False: somebody has the place, or does the work of whoever has it,
+  // `out_bell->word` is NULL, and the caller sleeps on its own word only; or
+  // something has come, `word` is not NULL, and the caller polls.
   bool (*arm)(weft_progress_t* progress, weft_sleeper_t sleeper,
               weft_bell_t* out_bell);
   // Gives the place up. It may poll; a worker that was woken has its task queue

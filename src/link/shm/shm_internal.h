@@ -177,6 +177,20 @@ typedef struct weft_shm_service {
   _Atomic uint32_t call_ended;
 } weft_shm_service_t;
 
+// Where a worker without a task, or a thread that waits, sleeps on the bell.
+typedef struct weft_shm_place {
+  bool is_taken;
+  // When it was last asked for, it was refused.
+  bool was_refused;
+  // The bell's word when the place was taken.
+  uint32_t expected;
+  // Rings in a row that came while others polled; see sleep.c.
+  uint32_t needless_rings;
+  // When the place was last asked for, and `poll_count` at that time.
+  uint32_t asked_polls;
+  int64_t asked_ns;
+} weft_shm_place_t;
+
 struct weft_shm {
   weft_progress_t progress;
   weft_runtime_t* runtime;
@@ -211,9 +225,7 @@ struct weft_shm {
 
   // Guards what follows, and writes to the face.
   _Alignas(64) weft_mutex_t place_lock;
-  bool is_taken[WEFT_SHM_PLACE_COUNT];
-  // The bell's word when the place was taken.
-  uint32_t expected[WEFT_SHM_PLACE_COUNT];
+  weft_shm_place_t places[WEFT_SHM_PLACE_COUNT];
   bool service_sleeps;
   // The service thread looks again within milliseconds.
   bool is_ticking;

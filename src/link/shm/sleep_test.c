@@ -255,6 +255,39 @@ static void a_sleeper_that_stays_ends_the_ticking(void** state) {
   sleepers_close(&s);
 }
 
+static void poll_often(sleepers_t* s, int side) {
+  for (int i = 0; i < 100; i++) {
+    weft_side_poll(&s->sides[side]);
+  }
+}
+
+static void who_is_not_needed_leaves_it_to_those_that_poll(void** state) {
+  (void)state;
+  sleepers_t s;
+  sleepers_open(&s);
+  warm_up(&s);
+  weft_bell_t bell;
+  uint32_t frames = 1;
+  // How often others poll is a matter of time, so not every ring counts.
+  while (arm(&s, 0, WEFT_SLEEPER_IDLE, &bell)) {
+    send_number(&s, 1, frames++);
+    poll_often(&s, 0);
+    disarm(&s, 0, WEFT_SLEEPER_IDLE);
+  }
+  assert_null(bell.word);
+  assert_true(bell.retry_ns > 0);
+  assert_int_equal(frames, frames_at(&s, 0));
+  // Until a while has passed in which nobody polls.
+  while (!arm(&s, 0, WEFT_SLEEPER_IDLE, &bell)) {
+    assert_true(bell.retry_ns > 0);
+    (void)sched_yield();
+  }
+  send_number(&s, 1, frames++);
+  disarm(&s, 0, WEFT_SLEEPER_IDLE);
+  assert_int_equal(frames, frames_at(&s, 0));
+  sleepers_close(&s);
+}
+
 // --- Watches ----------------------------------------------------------------
 
 typedef struct watched {
@@ -318,6 +351,7 @@ int main(void) {
       cmocka_unit_test(who_arms_late_is_told_to_poll),
       cmocka_unit_test(nobody_polls_and_frames_come_all_the_same),
       cmocka_unit_test(a_sleeper_that_stays_ends_the_ticking),
+      cmocka_unit_test(who_is_not_needed_leaves_it_to_those_that_poll),
       cmocka_unit_test(a_watch_is_called_until_it_is_removed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
