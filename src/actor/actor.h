@@ -112,7 +112,21 @@ struct weft_actor_entry {
 #define WEFT_ROSTER_CHUNK_ENTRIES (1u << WEFT_ROSTER_CHUNK_BITS)
 #define WEFT_ROSTER_CHUNK_LIMIT (1u << 14)
 
+// Entries at hand for one worker, so that two seldom meet at the roster's lock.
+// Threads that have no worker use the first.
+#define WEFT_ROSTER_CACHE_COUNT 16
+
+typedef struct weft_roster_cache {
+  // Guards the rest; taken before the roster's.
+  alignas(64) weft_mutex_t lock;
+  // Free entries, as in the roster, and their number.
+  uint32_t first_free;
+  uint32_t count;
+} weft_roster_cache_t;
+
 typedef struct weft_roster {
+  // An array of WEFT_ROSTER_CACHE_COUNT.
+  weft_roster_cache_t* caches;
   // An array of WEFT_ROSTER_CHUNK_LIMIT, of which the first `chunk_count` are
   // set.
   weft_actor_entry_t** chunks;
@@ -123,7 +137,8 @@ typedef struct weft_roster {
   uint32_t fresh;
   // Free entries, the last freed first; WEFT_ROSTER_NONE: none.
   uint32_t first_free;
-  // Actors that have not exited.
+  // Actors that have not exited, and entries in caches, which are none once the
+  // layer stops.
   uint32_t live;
   // Who waits for `live` to become 0.
   weft_parker_t* stopper;

@@ -3,10 +3,16 @@
 #include "actor/roster.h"
 
 #include "actor/turn.h"
+#include "async/pool.h"
 #include "base/assert.h"
 #include "base/memory.h"
 
 #define NONE UINT32_MAX
+
+// Entries that a cache takes from the roster, or gives back to it, at once; and
+// how many it does not reach.
+#define CACHE_BATCH 32
+#define CACHE_LIMIT 128
 
 // --- Chunks -----------------------------------------------------------------
 
@@ -49,15 +55,40 @@ static void free_chunk(weft_actor_layer_t* layer, weft_actor_entry_t* entries) {
 
 // --- Life -------------------------------------------------------------------
 
+static size_t caches_bytes(void) {
+  return WEFT_ROSTER_CACHE_COUNT * sizeof(weft_roster_cache_t);
+}
+
+// NULL without memory.
+static weft_roster_cache_t* create_caches(const weft_allocator_t* allocator) {
+  weft_roster_cache_t* caches = allocator->allocate(
+      allocator->self, caches_bytes(), alignof(weft_roster_cache_t));
+  for (uint32_t i = 0; caches != NULL && i < WEFT_ROSTER_CACHE_COUNT; i++) {
+    weft_mutex_init(&caches[i].lock);
+    caches[i].first_free = NONE;
+    caches[i].count = 0;
+  }
+  return caches;
+}
+
+static void free_caches(const weft_allocator_t* allocator,
+                        weft_roster_cache_t* caches) {
+  for (uint32_t i = 0; caches != NULL && i < WEFT_ROSTER_CACHE_COUNT; i++) {
+    weft_mutex_deinit(&caches[i].lock);
+  }
+  weft_memory_free(allocator, caches, caches_bytes());
+}
+
 weft_status_t weft_roster_init(weft_actor_layer_t* layer) {
+  const weft_allocator_t* allocator = layer->runtime->allocator;
   weft_roster_t* roster = &layer->roster;
   weft_mutex_init(&roster->lock);
   roster->first_free = NONE;
   atomic_init(&roster->chunk_count, 0);
-  roster->chunks =
-      weft_memory_allocate(layer->runtime->allocator,
-                           WEFT_ROSTER_CHUNK_LIMIT * sizeof(*roster->chunks));
-  if (roster->chunks == NULL) {
+  roster->caches = create_caches(allocator);
+  roster->chunks = weft_memory_allocate(
+      allocator, WEFT_ROSTER_CHUNK_LIMIT * sizeof(*roster->chunks));
+  if (roster->caches == NULL || roster->chunks == NULL) {
     return weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED,
                             "no memory for the roster of actors");
   }
@@ -75,6 +106,7 @@ void weft_roster_deinit(weft_actor_layer_t* layer) {
   }
   weft_memory_free(layer->runtime->allocator, roster->chunks,
                    WEFT_ROSTER_CHUNK_LIMIT * sizeof(*roster->chunks));
+  free_caches(layer->runtime->allocator, roster->caches);
   weft_mutex_deinit(&roster->lock);
 }
 
@@ -134,32 +166,7 @@ static weft_status_t grow(weft_actor_layer_t* layer, uint32_t chunk) {
   return WEFT_OK;
 }
 
-weft_status_t weft_roster_take(weft_actor_layer_t* layer,
-                               weft_actor_entry_t** out_entry) {
-  weft_roster_t* roster = &layer->roster;
-  *out_entry = NULL;
-  while (*out_entry == NULL) {
-    weft_mutex_lock(&roster->lock);
-    // Relaxed, both: changed under the lock.
-    bool is_stopping =
-        atomic_load_explicit(&layer->is_stopping, memory_order_relaxed);
-    uint32_t chunk_count =
-        atomic_load_explicit(&roster->chunk_count, memory_order_relaxed);
-    *out_entry = is_stopping ? NULL : take_locked(roster);
-    weft_mutex_unlock(&roster->lock);
-    if (is_stopping) {
-      return weft_actor_closed(layer, "nothing can be spawned");
-    }
-    if (*out_entry == NULL) {
-      WEFT_RETURN_IF_ERROR(grow(layer, chunk_count));
-    }
-  }
-  return WEFT_OK;
-}
-
-void weft_roster_give_back(weft_actor_entry_t* entry) {
-  weft_roster_t* roster = &entry->layer->roster;
-  weft_mutex_lock(&roster->lock);
+static void give_back_locked(weft_roster_t* roster, weft_actor_entry_t* entry) {
   entry->next_free = roster->first_free;
   roster->first_free = entry->index;
   roster->live--;
@@ -167,7 +174,114 @@ void weft_roster_give_back(weft_actor_entry_t* entry) {
     weft_unpark(roster->stopper);
     roster->stopper = NULL;
   }
+}
+
+// --- Caches -----------------------------------------------------------------
+
+static weft_roster_cache_t* own_cache(weft_roster_t* roster) {
+  const weft_worker_t* worker = weft_thread_self.worker;
+  uint32_t index = worker != NULL ? worker->index : 0;
+  return &roster->caches[index % WEFT_ROSTER_CACHE_COUNT];
+}
+
+// Takes one out of a cache that is not empty. Its lock is held, here and below.
+static weft_actor_entry_t* pop_locked(const weft_roster_t* roster,
+                                      weft_roster_cache_t* cache) {
+  uint32_t index = cache->first_free;
+  weft_actor_entry_t* entry =
+      &roster->chunks[index >> WEFT_ROSTER_CHUNK_BITS]
+                     [index & (WEFT_ROSTER_CHUNK_ENTRIES - 1)];
+  cache->first_free = entry->next_free;
+  entry->next_free = NONE;
+  cache->count--;
+  return entry;
+}
+
+static void push_locked(weft_roster_cache_t* cache, weft_actor_entry_t* entry) {
+  entry->next_free = cache->first_free;
+  cache->first_free = entry->index;
+  cache->count++;
+}
+
+// Fills an empty cache, so that the lowest index is the first to be taken.
+// Nothing changes when a chunk has to be made first, the one after
+// `out_chunks`.
+static void refill_locked(weft_roster_t* roster, weft_roster_cache_t* cache,
+                          uint32_t* out_chunks) {
+  weft_actor_entry_t* entries[CACHE_BATCH];
+  uint32_t count = 0;
+  weft_mutex_lock(&roster->lock);
+  // Relaxed: changed under the lock.
+  *out_chunks =
+      atomic_load_explicit(&roster->chunk_count, memory_order_relaxed);
+  while (count < CACHE_BATCH &&
+         (entries[count] = take_locked(roster)) != NULL) {
+    count++;
+  }
   weft_mutex_unlock(&roster->lock);
+  while (count > 0) {
+    push_locked(cache, entries[--count]);
+  }
+}
+
+static void spill_locked(weft_roster_t* roster, weft_roster_cache_t* cache,
+                         uint32_t count) {
+  weft_mutex_lock(&roster->lock);
+  while (count-- > 0) {
+    give_back_locked(roster, pop_locked(roster, cache));
+  }
+  weft_mutex_unlock(&roster->lock);
+}
+
+weft_status_t weft_roster_take(weft_actor_layer_t* layer,
+                               weft_actor_entry_t** out_entry) {
+  weft_roster_t* roster = &layer->roster;
+  weft_roster_cache_t* cache = own_cache(roster);
+  *out_entry = NULL;
+  while (*out_entry == NULL) {
+    uint32_t chunks = 0;
+    weft_mutex_lock(&cache->lock);
+    // Relaxed: whoever stops takes this lock afterwards.
+    bool is_stopping =
+        atomic_load_explicit(&layer->is_stopping, memory_order_relaxed);
+    if (!is_stopping) {
+      if (cache->count == 0) {
+        refill_locked(roster, cache, &chunks);
+      }
+      *out_entry = cache->count > 0 ? pop_locked(roster, cache) : NULL;
+    }
+    weft_mutex_unlock(&cache->lock);
+    if (is_stopping) {
+      return weft_actor_closed(layer, "nothing can be spawned");
+    }
+    if (*out_entry == NULL) {
+      WEFT_RETURN_IF_ERROR(grow(layer, chunks));
+    }
+  }
+  return WEFT_OK;
+}
+
+void weft_roster_give_back(weft_actor_entry_t* entry) {
+  weft_actor_layer_t* layer = entry->layer;
+  weft_roster_t* roster = &layer->roster;
+  weft_roster_cache_t* cache = own_cache(roster);
+  weft_mutex_lock(&cache->lock);
+  // Relaxed: as in `weft_roster_take`. An entry that goes into a cache keeps
+  // the layer until whoever stops has taken it out again.
+  bool is_stopping =
+      atomic_load_explicit(&layer->is_stopping, memory_order_relaxed);
+  if (!is_stopping) {
+    push_locked(cache, entry);
+    if (cache->count == CACHE_LIMIT) {
+      spill_locked(roster, cache, CACHE_BATCH);
+    }
+  }
+  weft_mutex_unlock(&cache->lock);
+  if (is_stopping) {
+    weft_mutex_lock(&roster->lock);
+    give_back_locked(roster, entry);
+    weft_mutex_unlock(&roster->lock);
+  }
 }
 
 uint32_t weft_roster_size(weft_actor_layer_t* layer) {
@@ -188,6 +302,12 @@ void weft_roster_stop(weft_actor_layer_t* layer) {
   atomic_store_explicit(&layer->is_stopping, true, memory_order_seq_cst);
   uint32_t size = roster->fresh;
   weft_mutex_unlock(&roster->lock);
+  for (uint32_t i = 0; i < WEFT_ROSTER_CACHE_COUNT; i++) {
+    weft_roster_cache_t* cache = &roster->caches[i];
+    weft_mutex_lock(&cache->lock);
+    spill_locked(roster, cache, cache->count);
+    weft_mutex_unlock(&cache->lock);
+  }
   for (uint32_t i = 0; i < size; i++) {
     weft_actor_entry_t* entry = weft_roster_at(roster, i);
     if (weft_mailbox_claim(&entry->in)) {

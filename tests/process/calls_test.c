@@ -363,11 +363,14 @@ static void stale_handles_are_not_found(weft_runtime_t* runtime) {
                 code == WEFT_STATUS_NOT_FOUND);
   }
   weft_actor_t next = puppet_spawn(runtime, 1);
-  assert_int_equal(next.index, actor.index);
-  assert_int_not_equal(next.generation, actor.generation);
+  assert_false(weft_actor_equal(next, actor));
   weft_kit_assert_status(WEFT_STATUS_NOT_FOUND,
                          puppet_try(runtime, actor, PUPPET_NOTICES, NULL));
   weft_actor_t wrong = next;
+  wrong.generation++;
+  weft_kit_assert_status(WEFT_STATUS_NOT_FOUND,
+                         puppet_try(runtime, wrong, PUPPET_NOTICES, NULL));
+  wrong = next;
   wrong.incarnation++;
   weft_kit_assert_status(WEFT_STATUS_NOT_FOUND,
                          puppet_try(runtime, wrong, PUPPET_NOTICES, NULL));
