@@ -12,6 +12,17 @@
 // The job ends when rank 0 does. When another rank dies, whatever waits for it
 // fails with PEER_DIED, and the others go on; when rank 0 or the launcher dies,
 // or somebody presses Ctrl-C, everything that waits fails and they end.
+//
+// A process that is stopped does not die, and nobody can tell but by asking.
+// One of which another has heard nothing for 10 s, while it waits for it, is
+// asked by the launcher. If it answers, only the link between the two is given
+// up, 10 s later. If it does nothing for 2 s, the job gives it up: all members
+// hear PEER_DIED, with who found it, and lose it at the same time, and `weft
+// run` says so, kills it with SIGKILL after --grace, and fails. Should it wake
+// before that, it has no way back: whatever waits in it fails with PEER_DIED,
+// what is asked of its runtime afterwards with CLOSED because of that,
+// `weft_runtime_serve` returns that PEER_DIED, and so it ends. A runtime that
+// had joined the job is treated alike, but for the kill.
 
 #ifndef WEFT_RUNTIME_H_
 #define WEFT_RUNTIME_H_
@@ -66,9 +77,10 @@ typedef struct weft_runtime_options {
 //     launcher was started, on CLOCK_MONOTONIC. So are RANK, WORLD_SIZE,
 //     LOCAL_RANK, LOCAL_WORLD_SIZE, MASTER_ADDR and MASTER_PORT, for others.
 //   WEFT_PEER_TIMEOUT=SECONDS  how long another process of the job may say
-//     nothing, while this one waits for it, before it is given up: it is
-//     stopped, or its host overloaded. 10 by default; 0: for ever. A handler
-//     that runs for long is no silence.
+//     nothing, while this one waits for it, before the launcher is to find out
+//     whether it lives: it is stopped, or its host overloaded. 10 by default;
+//     0: for ever, which all ranks should have where one is looked at with a
+//     debugger. A handler that runs for long is no silence.
 //   WEFT_SPIN=0  threads sleep at once, where else they look for some
 //     microseconds first if that paid lately.
 // Errors: INVALID_ARGUMENT for a class table that is not sound (two classes
@@ -102,8 +114,8 @@ WEFT_API void weft_runtime_destroy(weft_runtime_t* runtime);
 // Serves until the job ends: what runtimes other than rank 0 do in `main`. It
 // is WEFT_OK also when rank 0 failed or the job was cancelled: the launcher
 // says why, once.
-// Errors: PEER_DIED when the launcher is gone; FAILED_PRECONDITION, at once, at
-// rank 0.
+// Errors: PEER_DIED when the launcher is gone, or when this process did not
+// answer and was given up; FAILED_PRECONDITION, at once, at rank 0.
 WEFT_API WEFT_MUST_USE weft_status_t
 weft_runtime_serve(weft_runtime_t* runtime);
 

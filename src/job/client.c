@@ -250,6 +250,18 @@ weft_status_t weft_job_client_create(const weft_allocator_t* allocator,
   return status;
 }
 
+// --- Sending ----------------------------------------------------------------
+
+// True when the message need not be tried again.
+static bool say_locked(weft_job_client_t* client,
+                       const weft_job_message_t* message) {
+  // That the host is gone shows when the socket is read.
+  weft_status_code_t code =
+      weft_status_ignore(weft_job_message_send(client->socket, message, -1));
+  return code != WEFT_STATUS_WOULD_BLOCK &&
+         code != WEFT_STATUS_RESOURCE_EXHAUSTED;
+}
+
 // --- What the host tells ----------------------------------------------------
 
 static void set_rank(weft_job_client_t* client, uint16_t rank, uint8_t flags) {
@@ -293,6 +305,13 @@ static void handle_died(weft_job_client_t* client,
                        weft_job_message_status(message));
 }
 
+static void handle_given_up(weft_job_client_t* client,
+                            const weft_job_message_t* message, int descriptor) {
+  (void)descriptor;
+  client->events->given_up(client->user, message->rank, message->incarnation,
+                           weft_job_message_status(message));
+}
+
 static void handle_joined(weft_job_client_t* client,
                           const weft_job_message_t* message, int descriptor) {
   (void)descriptor;
@@ -303,6 +322,17 @@ static void handle_end(weft_job_client_t* client,
                        const weft_job_message_t* message, int descriptor) {
   (void)descriptor;
   end(client, weft_job_message_status(message));
+}
+
+static void handle_ask(weft_job_client_t* client,
+                       const weft_job_message_t* message, int descriptor) {
+  (void)message;
+  (void)descriptor;
+  weft_job_message_t here = weft_job_message(WEFT_JOB_HERE);
+  weft_mutex_lock(&client->lock);
+  // Without room the host has enough to read that shows the same.
+  (void)say_locked(client, &here);
+  weft_mutex_unlock(&client->lock);
 }
 
 // Its coming is what matters: see `send_rest`.
@@ -317,20 +347,18 @@ typedef void (*handler_t)(weft_job_client_t* client,
                           const weft_job_message_t* message, int descriptor);
 
 static const handler_t handlers[WEFT_JOB_TYPE_LIMIT] = {
-    [WEFT_JOB_PEER] = handle_peer,
-    [WEFT_JOB_UNREACHABLE] = handle_unreachable,
-    [WEFT_JOB_WAIT] = handle_wait,
-    [WEFT_JOB_DIED] = handle_died,
-    [WEFT_JOB_JOINED] = handle_joined,
-    [WEFT_JOB_END] = handle_end,
+    [WEFT_JOB_PEER] = handle_peer, [WEFT_JOB_UNREACHABLE] = handle_unreachable,
+    [WEFT_JOB_WAIT] = handle_wait, [WEFT_JOB_LOST] = handle_given_up,
+    [WEFT_JOB_DIED] = handle_died, [WEFT_JOB_JOINED] = handle_joined,
+    [WEFT_JOB_END] = handle_end,   [WEFT_JOB_ASK] = handle_ask,
 };
 
 // Are the fields there that its type needs?
 static bool is_whole(const weft_job_message_t* message) {
-  bool needs_error =
-      message->type == WEFT_JOB_UNREACHABLE || message->type == WEFT_JOB_DIED;
-  bool needs_incarnation = message->type == WEFT_JOB_PEER ||
-                           message->type == WEFT_JOB_DIED ||
+  bool is_end =
+      message->type == WEFT_JOB_DIED || message->type == WEFT_JOB_LOST;
+  bool needs_error = is_end || message->type == WEFT_JOB_UNREACHABLE;
+  bool needs_incarnation = is_end || message->type == WEFT_JOB_PEER ||
                            message->type == WEFT_JOB_JOINED;
   return handlers[message->type] != NULL &&
          (!needs_error || message->code != WEFT_STATUS_OK) &&
@@ -374,16 +402,6 @@ static bool receive(weft_job_client_t* client) {
 }
 
 // --- What it asks -----------------------------------------------------------
-
-// True when the message need not be tried again.
-static bool say_locked(weft_job_client_t* client,
-                       const weft_job_message_t* message) {
-  // That the host is gone shows when the socket is read.
-  weft_status_code_t code =
-      weft_status_ignore(weft_job_message_send(client->socket, message, -1));
-  return code != WEFT_STATUS_WOULD_BLOCK &&
-         code != WEFT_STATUS_RESOURCE_EXHAUSTED;
-}
 
 // False when it has to be tried again.
 static bool ask_locked(weft_job_client_t* client, uint16_t rank) {
@@ -432,6 +450,20 @@ weft_status_t weft_job_client_connect(weft_job_client_t* client,
   }
   weft_mutex_unlock(&client->lock);
   return WEFT_OK;
+}
+
+void weft_job_client_report_silent(weft_job_client_t* client, uint16_t rank,
+                                   uint16_t incarnation, int64_t silence_ns) {
+  weft_job_message_t message = weft_job_message(WEFT_JOB_SILENT);
+  int64_t silence_ms = silence_ns / 1000000;
+  message.rank = rank;
+  message.incarnation = incarnation;
+  message.size = silence_ms < UINT32_MAX ? (uint32_t)silence_ms : UINT32_MAX;
+  weft_mutex_lock(&client->lock);
+  if (!client->has_left) {
+    (void)say_locked(client, &message);
+  }
+  weft_mutex_unlock(&client->lock);
 }
 
 void weft_job_client_leave(weft_job_client_t* client, weft_status_t how) {

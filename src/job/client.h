@@ -7,10 +7,13 @@
 //   create: HELLO ->            <- WELCOME: place
 //   start, then whenever the descriptor is readable: ready -> events
 //   connect: CONNECT ->         <- PEER + socket, or UNREACHABLE
+//   report_silent: SILENT ->    <- LOST, to all members, if it is so
 //   leave: LEAVE ->
 //
-// Thread: `connect` and `leave` are for any thread, at any time between
-// `create` and `destroy`; all else for one thread at a time.
+// When the host asks whether this member is there, `ready` answers.
+//
+// Thread: `connect`, `report_silent` and `leave` are for any thread, at any
+// time between `create` and `destroy`; all else for one thread at a time.
 
 #ifndef WEFT_JOB_CLIENT_H_
 #define WEFT_JOB_CLIENT_H_
@@ -56,6 +59,12 @@ typedef struct weft_job_events {
   // left, NOT_FOUND, FAILED_PRECONDITION when it was connected before. Owns:
   // takes `why` over.
   void (*unreachable)(void* user, uint16_t rank, weft_status_t why);
+  // A rank was given up by the host, as it does not answer: PEER_DIED with who
+  // found it, and for how long it had said nothing. It is no part of the job,
+  // but its process may run, and read what it was lent, until `died` says that
+  // it is gone. Owns: takes `how` over.
+  void (*given_up)(void* user, uint16_t rank, uint16_t incarnation,
+                   weft_status_t how);
   // A rank is gone, with all its incarnations up to this one: PEER_DIED with
   // what the launcher saw, as "rank 2 (process 123) was killed by signal 9
   // (Killed)"; CLOSED when it had left in order. Also of those that were gone
@@ -67,9 +76,9 @@ typedef struct weft_job_events {
   void (*joined)(void* user, uint16_t rank, uint16_t incarnation);
   // The job ends, and so should this member: OK when rank 0 is done, CANCELLED
   // when it failed and on Ctrl-C, which somebody else reports, PEER_DIED when
-  // the launcher is gone. Once; nothing
-  // comes after it, and the descriptor need not be watched any more. Owns:
-  // takes `why` over.
+  // the launcher is gone, or has given this member up. Once; nothing comes
+  // after it, and the descriptor need not be watched any more. Owns: takes
+  // `why` over.
   void (*ended)(void* user, weft_status_t why);
 } weft_job_events_t;
 
@@ -118,6 +127,12 @@ void weft_job_client_ready(weft_job_client_t* client);
 // each incarnation; asking again before the answer changes nothing.
 // Blocks: no. Errors: OUT_OF_RANGE for no possible rank, or one's own.
 weft_status_t weft_job_client_connect(weft_job_client_t* client, uint16_t rank);
+
+// Says that a connected rank has said nothing for so long, while this one waits
+// for it. The host finds out whether it lives; if not, `given_up` follows. May
+// be lost when the host does not read: say it again. Blocks: no.
+void weft_job_client_report_silent(weft_job_client_t* client, uint16_t rank,
+                                   uint16_t incarnation, int64_t silence_ns);
 
 // Says that this rank is done, because of `how`; WEFT_OK: because its work is.
 // The others hear `died` with CLOSED and with what `how` says. What comes

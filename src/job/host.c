@@ -114,7 +114,9 @@ void weft_job_host_process(weft_job_host_t* host) {
     if (events[i].tag == LISTENER) {
       accept_some(host);
     } else if (events[i].tag == ALARM) {
-      weft_job_member_give_up(host);
+      weft_job_member_expire(host);
+      weft_job_silent_look(host);
+      weft_job_set_alarm(host);
     } else {
       weft_job_member_serve(host, (uint32_t)events[i].tag);
     }
@@ -217,11 +219,14 @@ uint32_t weft_job_host_rank_count(const weft_job_host_t* host) {
 
 weft_job_figures_t weft_job_host_figures(const weft_job_host_t* host,
                                          uint32_t rank) {
-  weft_job_figures_t figures = {0};
+  weft_job_figures_t figures = {.how = ""};
   if (rank < host->rank_count) {
     figures.state = host->members[rank].state;
     figures.incarnation = host->members[rank].incarnation;
     figures.process_id = host->members[rank].process_id;
+    if (figures.state >= WEFT_JOB_GIVEN_UP) {
+      figures.how = weft_status_message(host->members[rank].how);
+    }
   }
   return figures;
 }

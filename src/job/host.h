@@ -7,7 +7,16 @@
 // watches one descriptor, and tells it of processes that it started and reaped.
 //
 //   FREE -> EXPECTED -> ACTIVE -> LEFT | GONE       a rank
-//               '---------------->---'
+//               |         '-> GIVEN_UP -->|
+//               '---------------->--------'
+//
+// Whether a rank that says nothing still lives is decided here, once for all. A
+// member that hears nothing of another reports that; it decides nothing. The
+// host then asks the silent one itself. Whatever that one says, or reads, shows
+// that it lives: nobody can have one that answers given up. One that does
+// nothing for 2 s is given up: all members are told so, with the same words,
+// and lose it; it is told so itself, and ends when it wakes. Its place is GONE
+// when its process has ended, for which the owner, who alone can, kills it.
 //
 // Thread: one at a time. Blocks: nothing here does.
 
@@ -105,6 +114,8 @@ typedef enum weft_job_state {
   // It was started or has connected, and has made no runtime.
   WEFT_JOB_EXPECTED,
   WEFT_JOB_ACTIVE,
+  // It was active, and does not answer. Its process may still run.
+  WEFT_JOB_GIVEN_UP,
   // It said that it is done.
   WEFT_JOB_LEFT,
   // It is gone, and did not say so.
@@ -116,6 +127,9 @@ typedef struct weft_job_figures {
   // How often the rank has started.
   uint16_t incarnation;
   uint32_t process_id;
+  // How it went, for one that was given up, has left or is gone; "" else. Lent
+  // until the next call.
+  const char* how;
 } weft_job_figures_t;
 
 // One more than the highest rank that there ever was.

@@ -42,7 +42,8 @@ typedef struct weft_job_member {
   bool is_blocked;
   bool must_hear_end;
   uint16_t incarnation;
-  // The last one that is gone, and how it went; 0 and WEFT_OK: none.
+  // The last one that was given up or is gone, and how it went; 0 and WEFT_OK:
+  // none.
   uint16_t gone_incarnation;
   weft_status_t how;
   // As the owner or the kernel says; 0 when unknown.
@@ -52,6 +53,14 @@ typedef struct weft_job_member {
   // When the socket of a child hung up that has not been reaped; 0: it has
   // not.
   int64_t lost_ns;
+  // When it was asked whether it is there, or looked at last; 0: it has
+  // answered. See host_silent.c.
+  int64_t asked_ns;
+  // Looks in vain.
+  uint32_t looks;
+  // Who found that it says nothing, and for how long it had said nothing.
+  uint16_t finder;
+  uint32_t silence_ms;
   // A byte for each of the host's `rank_limit` ranks, about this member and
   // that rank; NULL as long as nobody ever had the place.
   uint8_t* flags;
@@ -67,7 +76,8 @@ struct weft_job_host {
   uint32_t rank_count;
   weft_epoll_t epoll;
   int listener;
-  // Rings when a child that hung up has had time to be reaped.
+  // Rings when a child that hung up has had time to be reaped, and when one
+  // that was asked has had time to answer.
   int alarm;
   // Given up for a moment to tell one who joins that there is no descriptor.
   int spare;
@@ -86,13 +96,22 @@ void weft_job_tell_askers(weft_job_host_t* host, uint32_t rank);
 // The rank has started: everybody is told, and it is told of everybody.
 void weft_job_tell_started(weft_job_host_t* host, uint32_t rank);
 
-// The present incarnation of a rank is gone: everybody is told. Owns: takes
-// `how` over.
+// The present incarnation of a rank is given up, or gone: everybody is told.
+// Owns: takes `how` over.
 void weft_job_tell_gone(weft_job_host_t* host, uint32_t rank,
                         weft_job_state_t state, weft_status_t how);
 
 // The member asks for a socket to `other`.
 void weft_job_tell_asked(weft_job_host_t* host, uint32_t rank, uint32_t other);
+
+// Sends a message; false when it has to wait. That the member is gone shows
+// when its socket is read, so it is no error here.
+bool weft_job_say(weft_job_host_t* host, uint32_t rank,
+                  const weft_job_message_t* message);
+
+// There is no answer yet. It shows that the host has read, so that there is
+// room for more requests; one that finds no room has enough to read.
+void weft_job_say_wait(weft_job_host_t* host, uint32_t rank, uint32_t other);
 
 // Waits for what is to be waited for: room when it is blocked, else messages.
 void weft_job_member_block(weft_job_host_t* host, uint32_t rank,
@@ -115,6 +134,25 @@ void weft_job_member_ended(weft_job_host_t* host, uint32_t rank,
                            const weft_job_ending_t* ending);
 
 // Those whose end was to be explained by reaping them, and was not in time.
-void weft_job_member_give_up(weft_job_host_t* host);
+void weft_job_member_expire(weft_job_host_t* host);
+
+// Writes "rank 2 (process 123)", or without the process.
+void weft_job_member_name(const weft_job_host_t* host, uint32_t rank,
+                          char* text, size_t capacity);
+
+// Sets the alarm to when the next member is to be looked at.
+void weft_job_set_alarm(weft_job_host_t* host);
+
+// --- host_silent.c ----------------------------------------------------------
+
+// A member says that it hears nothing of another.
+void weft_job_silent_reported(weft_job_host_t* host, uint32_t rank,
+                              const weft_job_message_t* message);
+
+// When a member that was asked is to be looked at; WEFT_TIME_INFINITE: never.
+int64_t weft_job_silent_due_ns(const weft_job_member_t* member);
+
+// Looks at those that are due.
+void weft_job_silent_look(weft_job_host_t* host);
 
 #endif  // WEFT_JOB_HOST_INTERNAL_H_

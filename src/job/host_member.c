@@ -57,14 +57,14 @@ void weft_job_member_close(weft_job_host_t* host, uint32_t rank) {
     weft_sys_close(member->socket);
     member->socket = -1;
     member->is_blocked = false;
+    member->asked_ns = 0;
   }
 }
 
 // --- How it ends ------------------------------------------------------------
 
-// "rank 2 (process 123)", or without the process.
-static void name_member(const weft_job_host_t* host, uint32_t rank, char* text,
-                        size_t capacity) {
+void weft_job_member_name(const weft_job_host_t* host, uint32_t rank,
+                          char* text, size_t capacity) {
   uint32_t process_id = host->members[rank].process_id;
   if (process_id != 0) {
     (void)snprintf(text, capacity, "rank %" PRIu32 " (process %" PRIu32 ")",
@@ -78,7 +78,7 @@ void weft_job_host_describe(const weft_job_host_t* host, uint32_t rank,
                             const weft_job_ending_t* ending, char* text,
                             size_t capacity) {
   char name[64];
-  name_member(host, rank, name, sizeof(name));
+  weft_job_member_name(host, rank, name, sizeof(name));
   if (ending->signal_number != 0) {
     (void)snprintf(text, capacity, "%s was killed by signal %d (%s)", name,
                    ending->signal_number,
@@ -94,7 +94,7 @@ void weft_job_host_describe(const weft_job_host_t* host, uint32_t rank,
 static void member_gone(weft_job_host_t* host, uint32_t rank,
                         const char* what) {
   char name[64];
-  name_member(host, rank, name, sizeof(name));
+  weft_job_member_name(host, rank, name, sizeof(name));
   weft_job_member_t* member = member_at(host, rank);
   weft_job_member_close(host, rank);
   weft_job_tell_gone(
@@ -102,14 +102,15 @@ static void member_gone(weft_job_host_t* host, uint32_t rank,
       weft_status_make(WEFT_STATUS_PEER_DIED, "%s %s", name, what));
 }
 
-// Rings for the one that hung up first.
-static void set_alarm(weft_job_host_t* host) {
+void weft_job_set_alarm(weft_job_host_t* host) {
   int64_t first_ns = WEFT_TIME_INFINITE;
   for (uint32_t rank = 0; rank < host->rank_count; rank++) {
-    int64_t lost_ns = member_at(host, rank)->lost_ns;
-    if (lost_ns != 0 && lost_ns + REAP_NS < first_ns) {
-      first_ns = lost_ns + REAP_NS;
+    const weft_job_member_t* member = member_at(host, rank);
+    int64_t due_ns = weft_job_silent_due_ns(member);
+    if (member->lost_ns != 0 && member->lost_ns + REAP_NS < due_ns) {
+      due_ns = member->lost_ns + REAP_NS;
     }
+    first_ns = due_ns < first_ns ? due_ns : first_ns;
   }
   weft_alarm_set(host->alarm, first_ns);
 }
@@ -121,15 +122,18 @@ static void hung_up(weft_job_host_t* host, uint32_t rank) {
   if (member->state == WEFT_JOB_ACTIVE && member->is_child) {
     // How it ended is known when the owner has reaped it, in a moment.
     member->lost_ns = weft_sys_now_ns();
-    set_alarm(host);
+    weft_job_set_alarm(host);
   } else if (member->state == WEFT_JOB_ACTIVE) {
     member_gone(host, rank, "is gone without having left the job");
+  } else if (member->state == WEFT_JOB_GIVEN_UP && !member->is_child) {
+    weft_job_tell_gone(host, rank, WEFT_JOB_FREE,
+                       weft_status_retain(member->how));
   } else if (!member->is_child) {
     member->state = WEFT_JOB_FREE;
   }
 }
 
-void weft_job_member_give_up(weft_job_host_t* host) {
+void weft_job_member_expire(weft_job_host_t* host) {
   int64_t now_ns = weft_sys_now_ns();
   for (uint32_t rank = 0; rank < host->rank_count; rank++) {
     int64_t lost_ns = member_at(host, rank)->lost_ns;
@@ -139,7 +143,6 @@ void weft_job_member_give_up(weft_job_host_t* host) {
                   "left the job, but still runs");
     }
   }
-  set_alarm(host);
 }
 
 // --- What it says -----------------------------------------------------------
@@ -196,13 +199,18 @@ static void handle_hello(weft_job_host_t* host, uint32_t rank,
                : weft_status_make(WEFT_STATUS_CLOSED, "the job has ended"));
     return;
   }
+  if (member->state == WEFT_JOB_GIVEN_UP) {
+    // What a script runs next is of a process that is given up, too.
+    refuse(host, rank, weft_status_retain(member->how));
+    return;
+  }
   if (member->state == WEFT_JOB_ACTIVE) {
     if (message->process == member->runtime_process_id) {
       member_gone(host, rank, "said hello twice");
       return;
     }
     char name[64];
-    name_member(host, rank, name, sizeof(name));
+    weft_job_member_name(host, rank, name, sizeof(name));
     // A script whose programs each have a runtime.
     weft_job_tell_gone(host, rank, WEFT_JOB_GONE,
                        weft_status_make(WEFT_STATUS_PEER_DIED,
@@ -230,13 +238,21 @@ static void handle_connect(weft_job_host_t* host, uint32_t rank,
 static void handle_leave(weft_job_host_t* host, uint32_t rank,
                          const weft_job_message_t* message) {
   char name[64];
-  name_member(host, rank, name, sizeof(name));
+  weft_job_member_name(host, rank, name, sizeof(name));
   bool has_reason = message->code != WEFT_STATUS_OK && message->text[0] != '\0';
   weft_job_tell_gone(
       host, rank, WEFT_JOB_LEFT,
       weft_status_make(WEFT_STATUS_CLOSED, "%s has left the job%s%s", name,
                        has_reason ? ": " : "",
                        has_reason ? message->text : ""));
+}
+
+// That it came says all; see `receive`.
+static void handle_here(weft_job_host_t* host, uint32_t rank,
+                        const weft_job_message_t* message) {
+  (void)host;
+  (void)rank;
+  (void)message;
 }
 
 typedef void (*handler_t)(weft_job_host_t* host, uint32_t rank,
@@ -251,6 +267,8 @@ static const struct {
     [WEFT_JOB_CONNECT] = {handle_connect, false},
     [WEFT_JOB_LEAVE] = {handle_leave, false},
     [WEFT_JOB_FLIGHT] = {handle_flight, false},
+    [WEFT_JOB_SILENT] = {weft_job_silent_reported, false},
+    [WEFT_JOB_HERE] = {handle_here, false},
 };
 
 static void handle(weft_job_host_t* host, uint32_t rank,
@@ -286,6 +304,7 @@ static bool receive(weft_job_host_t* host, uint32_t rank) {
   weft_sys_close(descriptor);
   switch (code) {
     case WEFT_STATUS_OK:
+      member_at(host, rank)->asked_ns = 0;
       handle(host, rank, &message);
       break;
     case WEFT_STATUS_WOULD_BLOCK:
@@ -315,6 +334,8 @@ void weft_job_member_serve(weft_job_host_t* host, uint32_t rank) {
     bool was_blocked = member->is_blocked;
     weft_job_member_block(host, rank, !is_writable);
     if (was_blocked && is_writable) {
+      // It has read.
+      member->asked_ns = 0;
       weft_job_tell(host, rank);
       weft_job_tell_askers(host, rank);
     }
@@ -342,8 +363,11 @@ void weft_job_member_ended(weft_job_host_t* host, uint32_t rank,
         host, rank, WEFT_JOB_GONE,
         weft_status_make(WEFT_STATUS_PEER_DIED, "%s%s", text,
                          was_active ? "" : " before it made a runtime"));
+  } else if (member->state == WEFT_JOB_GIVEN_UP) {
+    weft_job_tell_gone(host, rank, WEFT_JOB_GONE,
+                       weft_status_retain(member->how));
   }
   weft_job_member_close(host, rank);
   member->is_child = false;
-  set_alarm(host);
+  weft_job_set_alarm(host);
 }

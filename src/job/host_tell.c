@@ -20,10 +20,8 @@ void weft_job_member_block(weft_job_host_t* host, uint32_t rank,
   }
 }
 
-// Sends a message; false when it has to wait. That the member is gone shows
-// when its socket is read, so it is no error here.
-static bool say(weft_job_host_t* host, uint32_t rank,
-                const weft_job_message_t* message) {
+bool weft_job_say(weft_job_host_t* host, uint32_t rank,
+                  const weft_job_message_t* message) {
   int socket = member_at(host, rank)->socket;
   if (socket < 0) {
     return true;
@@ -42,11 +40,12 @@ static bool say(weft_job_host_t* host, uint32_t rank,
 
 static bool say_died(weft_job_host_t* host, uint32_t rank, uint32_t other) {
   const weft_job_member_t* gone = member_at(host, other);
-  weft_job_message_t message = weft_job_message(WEFT_JOB_DIED);
+  weft_job_message_t message = weft_job_message(
+      gone->state == WEFT_JOB_GIVEN_UP ? WEFT_JOB_LOST : WEFT_JOB_DIED);
   message.rank = (uint16_t)other;
   message.incarnation = gone->gone_incarnation;
   weft_job_message_set_status(&message, gone->how);
-  return say(host, rank, &message);
+  return weft_job_say(host, rank, &message);
 }
 
 static bool say_joined(weft_job_host_t* host, uint32_t rank, uint32_t other) {
@@ -57,7 +56,7 @@ static bool say_joined(weft_job_host_t* host, uint32_t rank, uint32_t other) {
   weft_job_message_t message = weft_job_message(WEFT_JOB_JOINED);
   message.rank = (uint16_t)other;
   message.incarnation = joined->incarnation;
-  return say(host, rank, &message);
+  return weft_job_say(host, rank, &message);
 }
 
 static bool say_unreachable(weft_job_host_t* host, uint32_t rank,
@@ -66,15 +65,13 @@ static bool say_unreachable(weft_job_host_t* host, uint32_t rank,
   message.rank = (uint16_t)other;
   weft_job_message_set_status(&message, why);
   weft_status_release(why);
-  return say(host, rank, &message);
+  return weft_job_say(host, rank, &message);
 }
 
-// There is no answer yet. It shows that the host has read, so that there is
-// room for more requests; one that finds no room has enough to read.
-static void say_wait(weft_job_host_t* host, uint32_t rank, uint32_t other) {
+void weft_job_say_wait(weft_job_host_t* host, uint32_t rank, uint32_t other) {
   weft_job_message_t message = weft_job_message(WEFT_JOB_WAIT);
   message.rank = (uint16_t)other;
-  (void)say(host, rank, &message);
+  (void)weft_job_say(host, rank, &message);
 }
 
 // The news about a rank, in their order; false when some have to wait.
@@ -226,7 +223,7 @@ void weft_job_tell_asked(weft_job_host_t* host, uint32_t rank, uint32_t other) {
     *flags |= WEFT_JOB_ASKED;
     (void)tell_of(host, rank, other);
     if ((*flags & WEFT_JOB_ASKED) != 0) {
-      say_wait(host, rank, other);
+      weft_job_say_wait(host, rank, other);
     }
   }
 }
@@ -234,19 +231,23 @@ void weft_job_tell_asked(weft_job_host_t* host, uint32_t rank, uint32_t other) {
 // --- Telling ----------------------------------------------------------------
 
 static bool say_end(weft_job_host_t* host, uint32_t rank) {
+  const weft_job_member_t* member = member_at(host, rank);
   weft_job_message_t message = weft_job_message(WEFT_JOB_END);
-  weft_job_message_set_status(&message, host->reason);
-  return say(host, rank, &message);
+  weft_job_message_set_status(&message, member->state == WEFT_JOB_GIVEN_UP
+                                            ? member->how
+                                            : host->reason);
+  return weft_job_say(host, rank, &message);
 }
 
 void weft_job_tell(weft_job_host_t* host, uint32_t rank) {
   weft_job_member_t* member = member_at(host, rank);
-  bool goes_on = member->state == WEFT_JOB_ACTIVE && !member->is_blocked;
-  for (uint32_t other = 0; goes_on && other < host->rank_count; other++) {
+  bool is_active = member->state == WEFT_JOB_ACTIVE;
+  for (uint32_t other = 0;
+       is_active && !member->is_blocked && other < host->rank_count; other++) {
     // One that waits for room at the other side holds up nothing else.
-    goes_on = tell_of(host, rank, other) || !member->is_blocked;
+    (void)tell_of(host, rank, other);
   }
-  if (goes_on && member->must_hear_end) {
+  if (member->must_hear_end && !member->is_blocked) {
     member->must_hear_end = !say_end(host, rank);
   }
 }
@@ -297,13 +298,15 @@ void weft_job_tell_gone(weft_job_host_t* host, uint32_t rank,
   weft_job_member_t* member = member_at(host, rank);
   // One that never was active has nothing to be said about, but requests for
   // it are answered.
-  bool is_known = member->state == WEFT_JOB_ACTIVE;
+  bool is_known =
+      member->state == WEFT_JOB_ACTIVE || member->state == WEFT_JOB_GIVEN_UP;
   weft_status_release(member->how);
   member->how = how;
   member->state = state;
   member->gone_incarnation = member->incarnation;
   member->lost_ns = 0;
-  member->must_hear_end = false;
+  member->asked_ns = 0;
+  member->must_hear_end = state == WEFT_JOB_GIVEN_UP;
   for (uint32_t other = 0; other < host->rank_count; other++) {
     weft_job_member_t* witness = member_at(host, other);
     part(host, rank, other);

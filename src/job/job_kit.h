@@ -155,6 +155,11 @@ static inline void job_kit_died(void* user, uint16_t rank, uint16_t incarnation,
   job_kit_note(user, "died", rank, incarnation, how);
 }
 
+static inline void job_kit_given_up(void* user, uint16_t rank,
+                                    uint16_t incarnation, weft_status_t how) {
+  job_kit_note(user, "given up", rank, incarnation, how);
+}
+
 static inline void job_kit_joined(void* user, uint16_t rank,
                                   uint16_t incarnation) {
   job_kit_note(user, "joined", rank, incarnation, WEFT_OK);
@@ -167,6 +172,7 @@ static inline void job_kit_end(void* user, weft_status_t why) {
 static const weft_job_events_t job_kit_events = {
     .connected = job_kit_connected,
     .unreachable = job_kit_unreachable,
+    .given_up = job_kit_given_up,
     .died = job_kit_died,
     .joined = job_kit_joined,
     .ended = job_kit_end,

@@ -4,11 +4,15 @@
 // size over a control socket, a descriptor beside some. Both sides treat what
 // they receive as hostile.
 //
-//   member -> host   HELLO, FLIGHT + memory, CONNECT rank, LEAVE status
+//   member -> host   HELLO, FLIGHT + memory, CONNECT rank, LEAVE status,
+//                    SILENT rank, HERE
 //   host -> member   WELCOME place | REFUSED status, then
-//                    JOINED rank, DIED rank status, END status,
+//                    JOINED rank, LOST rank status, DIED rank status,
+//                    END status, ASK
 //                    PEER rank + socket | UNREACHABLE rank status, or first
 //                    WAIT rank
+//
+// CONNECT is answered by one of the last three, SILENT by WAIT, ASK by HERE.
 //
 //      0      4       6     8     16    20       24    26           28    32
 //      | magic| version| type| job | size| process| rank| incarnation| code|
@@ -48,6 +52,10 @@ typedef enum weft_job_type {
   WEFT_JOB_JOINED,
   WEFT_JOB_END,
   WEFT_JOB_FLIGHT,
+  WEFT_JOB_SILENT,
+  WEFT_JOB_ASK,
+  WEFT_JOB_HERE,
+  WEFT_JOB_LOST,
   WEFT_JOB_TYPE_LIMIT
 } weft_job_type_t;
 
@@ -57,6 +65,7 @@ typedef struct weft_job_message {
   uint16_t type;
   // Of WELCOME: the job's id, and how many ranks the launcher starts.
   uint64_t job;
+  // Of SILENT: for how long, in ms.
   uint32_t size;
   // Of what is received: the process that sent it, by the kernel's word; 0
   // when this process cannot see it.

@@ -5,6 +5,10 @@
 // whether it is there. What answers is whoever polls there, or its service
 // thread, never a handler: a peer that computes for long is not taken for dead.
 //
+// One that is silent for too long is reported, and whoever can tell decides for
+// all whether it lives. If nothing comes of that, as the peer answers everybody
+// else or nobody decides, the link to it is closed for this runtime alone.
+//
 // Once all peers that are waited for have been heard, since the last call was
 // made, nobody need wait for the next look: it is in the background.
 
@@ -19,6 +23,8 @@
 // to suspect it.
 #define LOST_TICKS 10
 #define SUSPECT_TICKS 3
+// How long the connector has to decide on one that was reported.
+#define DECISION_NS INT64_C(10000000000)
 
 void weft_heartbeat_init(weft_peers_t* peers) {
   const char* text = weft_sys_environment("WEFT_PEER_TIMEOUT");
@@ -54,8 +60,8 @@ void weft_heartbeat_receive(weft_peer_t* peer, const weft_frame_t* frame) {
   }
 }
 
-static double silence_s(const weft_peer_t* peer, int ticks) {
-  return (double)peer->peers->tick_ns * ticks / 1e9;
+static int64_t silence_ns(const weft_peer_t* peer) {
+  return peer->peers->tick_ns * peer->silent_ticks;
 }
 
 static void give_up(weft_peer_t* peer) {
@@ -64,7 +70,21 @@ static void give_up(weft_peer_t* peer) {
       weft_status_make(WEFT_STATUS_PEER_DIED,
                        "rank %u has said nothing for %.1f s: it is stopped, "
                        "or its host is overloaded",
-                       peer->rank, silence_s(peer, LOST_TICKS)));
+                       peer->rank, (double)silence_ns(peer) / 1e9));
+}
+
+// A peer has said nothing for too long.
+static void report(weft_peer_t* peer) {
+  // Acquire: pairs with the release of whoever set it.
+  weft_connector_t* connector =
+      atomic_load_explicit(&peer->peers->connector, memory_order_acquire);
+  int64_t limit_ns = LOST_TICKS * peer->peers->tick_ns + DECISION_NS;
+  if (connector->report_silent == NULL || silence_ns(peer) >= limit_ns) {
+    give_up(peer);
+  } else {
+    connector->report_silent(connector, peer->rank, peer->incarnation,
+                             silence_ns(peer));
+  }
 }
 
 // What a beat has seen.
@@ -98,12 +118,13 @@ static void look_at(weft_peer_t* peer, void* user) {
   look->is_quiet = look->is_quiet && peer->has_answered;
   if (peer->silent_ticks == SUSPECT_TICKS) {
     weft_log_warning("peer", "rank %u has said nothing for %.1f s", peer->rank,
-                     silence_s(peer, SUSPECT_TICKS));
+                     (double)silence_ns(peer) / 1e9);
+  }
+  if (is_silent) {
+    write_simple(peer, WEFT_FRAME_PING);
   }
   if (peer->silent_ticks >= LOST_TICKS) {
-    give_up(peer);
-  } else if (is_silent) {
-    write_simple(peer, WEFT_FRAME_PING);
+    report(peer);
   }
 }
 

@@ -212,6 +212,14 @@ void weft_peers_visit(weft_peers_t* peers,
   }
 }
 
+// Whether there is still a job. Errors: its reason to end.
+static weft_status_t check_job(weft_peers_t* peers) {
+  weft_mutex_lock(&peers->lock);
+  weft_status_t reason = weft_status_retain(peers->end_reason);
+  weft_mutex_unlock(&peers->lock);
+  return reason;
+}
+
 // --- Life of a peer ---------------------------------------------------------
 
 static void set_state_locked(weft_peer_t* peer, weft_peer_state_t state) {
@@ -243,7 +251,7 @@ static void bury(weft_peer_t* peer, weft_status_t reason) {
   weft_dlist_t outbox;
   weft_dlist_init(&outbox);
   weft_mutex_lock(&peer->lock);
-  bool is_alive = peer->is_closing;
+  bool is_alive = peer->is_closing && peer->obituary == WEFT_OK;
   bool is_first = weft_peer_state(peer) != WEFT_PEER_DEAD;
   if (is_first) {
     peer->reason = reason;
@@ -344,6 +352,21 @@ static void end_peer(weft_peer_t* peer, void* user) {
   }
 }
 
+void weft_peers_give_up(weft_runtime_t* runtime, uint16_t rank,
+                        uint16_t incarnation, weft_status_t reason) {
+  weft_peer_t* peer = NULL;
+  weft_status_t status = weft_peers_expect(runtime, rank, incarnation, &peer);
+  if (status == WEFT_OK) {
+    weft_mutex_lock(&peer->lock);
+    // Also without a link: it may hold what others have lent on.
+    peer->is_closing = true;
+    weft_mutex_unlock(&peer->lock);
+    end_peer(peer, &reason);
+  }
+  weft_status_release(status);
+  weft_status_release(reason);
+}
+
 void weft_peers_end(weft_runtime_t* runtime, weft_status_t reason) {
   weft_peers_t* peers = weft_peers_of(runtime);
   weft_mutex_lock(&peers->lock);
@@ -374,14 +397,6 @@ weft_status_t weft_peer_death(weft_peer_t* peer, const char* what) {
 }
 
 // --- Finding ----------------------------------------------------------------
-
-// Whether there is still a job. Errors: its reason to end.
-static weft_status_t check_job(weft_peers_t* peers) {
-  weft_mutex_lock(&peers->lock);
-  weft_status_t reason = weft_status_retain(peers->end_reason);
-  weft_mutex_unlock(&peers->lock);
-  return reason;
-}
 
 static weft_status_t begin_to_connect(weft_peers_t* peers, uint16_t rank) {
   // Acquire: pairs with the release of whoever set it.
@@ -656,8 +671,15 @@ static bool is_word_due_locked(const weft_peer_t* peer, weft_status_t reason) {
 // A dead peer keeps no descriptors and no memory of its link.
 static void link_closed(weft_link_sink_t* sink, weft_status_t reason) {
   weft_peer_t* peer = peer_of(sink);
+  weft_status_t end = check_job(peer->peers);
   weft_mutex_lock(&peer->lock);
   bool waits = is_word_due_locked(peer, reason);
+  if (peer->is_closing && end != WEFT_OK) {
+    // The peer may have hung up first, as a job that ends does on all sides.
+    weft_status_t other = reason;
+    reason = end;
+    end = other;
+  }
   if (waits && peer->obituary != WEFT_OK) {
     weft_status_release(reason);
     reason = weft_status_retain(peer->obituary);
@@ -670,6 +692,7 @@ static void link_closed(weft_link_sink_t* sink, weft_status_t reason) {
   peer->link = NULL;
   peer->is_closed = true;
   weft_mutex_unlock(&peer->lock);
+  weft_status_release(end);
   if (waits) {
     weft_runtime_t* runtime = peer->runtime;
     int64_t now_ns = weft_runtime_now_ns(runtime);

@@ -13,8 +13,8 @@
 //
 // The life of a peer:
 //
-//   connecting --attach--> up --closed by the link--> dead
-//        '------------------------- died, unreachable --^
+//   connecting --attach--> up --closed by the link, given up--> dead
+//        '----------------------- died, given up, unreachable --^
 //
 // The link knows first that a process is gone; whoever started it knows how it
 // died. So the end of a peer waits a moment for that: errors say it.
@@ -79,6 +79,13 @@ struct weft_connector {
   // Begins to connect to a rank; ends in `weft_peers_attach` or
   // `weft_peers_lose`, perhaps before it returns. Called with no lock held.
   void (*connect)(weft_connector_t* connector, uint16_t rank);
+  // A connected peer has said nothing for so long. Whoever knows whether it
+  // lives finds out, and tells all by `weft_peers_give_up` if it does not. Said
+  // again and again while it says nothing; if nothing comes of it for 10 s,
+  // this runtime closes the link for itself. NULL: it does so at once. Called
+  // with no lock held; must not wait.
+  void (*report_silent)(weft_connector_t* connector, uint16_t rank,
+                        uint16_t incarnation, int64_t silence_ns);
   // It also says how each rank died, by `weft_peers_lose`, a moment before or
   // after the link hears that it did.
   bool tells_deaths;
@@ -118,7 +125,7 @@ struct weft_peer {
   weft_status_t obituary;
   // What the link said, while the connector's word is waited for.
   weft_status_t last_word;
-  // This side closes the link.
+  // This side closes the link, or has given the peer up: its process may live.
   bool is_closing;
   // Of weft_outgoing_t: what goes out when there is room.
   weft_dlist_t outbox;
@@ -188,6 +195,11 @@ uint32_t weft_peers_rank_limit(const weft_runtime_t* runtime);
 // Owns: takes `reason` over.
 void weft_peers_lose(weft_runtime_t* runtime, uint16_t rank,
                      uint16_t incarnation, weft_status_t reason);
+// This life of a rank is no part of the job any more, as it does not answer:
+// the link to it is closed. Its process may live, so it keeps what it was lent
+// until `weft_peers_lose` says that it has died. Owns: takes `reason` over.
+void weft_peers_give_up(weft_runtime_t* runtime, uint16_t rank,
+                        uint16_t incarnation, weft_status_t reason);
 // The job has ended: all peers are lost. Owns: takes `reason` over.
 void weft_peers_end(weft_runtime_t* runtime, weft_status_t reason);
 

@@ -65,6 +65,12 @@ static void unreachable(void* user, uint16_t rank, weft_status_t why) {
   weft_peers_lose(member->runtime, rank, 0, why);
 }
 
+static void given_up(void* user, uint16_t rank, uint16_t incarnation,
+                     weft_status_t how) {
+  const weft_member_t* member = user;
+  weft_peers_give_up(member->runtime, rank, incarnation, how);
+}
+
 static void died(void* user, uint16_t rank, uint16_t incarnation,
                  weft_status_t how) {
   const weft_member_t* member = user;
@@ -95,6 +101,7 @@ static void ended(void* user, weft_status_t why) {
 static const weft_job_events_t events = {
     .connected = connected,
     .unreachable = unreachable,
+    .given_up = given_up,
     .died = died,
     .joined = joined,
     .ended = ended,
@@ -116,6 +123,13 @@ static void connect_rank(weft_connector_t* connector, uint16_t rank) {
   if (status != WEFT_OK) {
     weft_peers_lose(member->runtime, rank, 0, status);
   }
+}
+
+static void report_silent(weft_connector_t* connector, uint16_t rank,
+                          uint16_t incarnation, int64_t silence_ns) {
+  const weft_member_t* member =
+      WEFT_CONTAINER_OF(connector, weft_member_t, connector);
+  weft_job_client_report_silent(member->client, rank, incarnation, silence_ns);
 }
 
 // --- Life -------------------------------------------------------------------
@@ -143,6 +157,7 @@ weft_status_t weft_member_join(weft_runtime_t* runtime,
   member->runtime = runtime;
   member->client = client;
   member->connector.connect = connect_rank;
+  member->connector.report_silent = report_silent;
   member->connector.tells_deaths = true;
   *out_member = member;
   return WEFT_OK;

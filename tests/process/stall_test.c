@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Processes that are stopped: found by heartbeat while somebody waits for
-// them, and fenced when they come back after they were given up.
+// them, lost by all the job when they were given up, and fenced when they come
+// back.
 
 #include <signal.h>
 #include <stdio.h>
@@ -9,9 +10,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "memory/memory.h"
 #include "process/job.h"
 #include "process/puppet.h"
 #include "sys/sys.h"
+
+// What everybody hears of one that did not answer.
+#define GIVEN_UP "was given up: it has not answered rank 0 for 2.5 s, nor the"
 
 static void give_up_soon(weft_runtime_options_t* options) {
   (void)options;
@@ -41,35 +46,75 @@ static void stop_process(pid_t process) {
   }
 }
 
+// The other ranks, while one of them may be given up.
+static void serve_or_be_given_up(weft_runtime_t* runtime) {
+  weft_status_t status = weft_runtime_serve(runtime);
+  if (weft_runtime_rank(runtime) == 1) {
+    weft_kit_assert_status_says(WEFT_STATUS_PEER_DIED, GIVEN_UP, status);
+  } else {
+    weft_kit_assert_ok(status);
+  }
+}
+
+// The process of rank 1 has woken and ended by itself.
+static void expect_end_of(pid_t process) {
+  // It is reaped by the launcher in between.
+  while (kill(process, 0) == 0) {
+    weft_sys_yield();
+  }
+}
+
 static void one_that_is_stopped_is_given_up(weft_runtime_t* runtime) {
   weft_actor_t actor = puppet_spawn(runtime, 1);
   weft_actor_t other = puppet_spawn(runtime, 2);
+  weft_actor_t third = puppet_spawn(runtime, 3);
+  weft_value_t value = puppet_tensor(runtime, 5000, true);
+  weft_value_t answer;
+  puppet_tell(runtime, actor, PUPPET_KEEP, WEFT_ARGUMENTS(value));
+  weft_value_release(value);
+  // Rank 2 has a link to it, and rank 3 knows nothing of it.
+  weft_kit_assert_ok(
+      puppet_relay(runtime, other, actor, PUPPET_ECHO, weft_int64(7), &answer));
+  // It waits for an answer itself.
+  weft_future_t* waits =
+      puppet_call(runtime, actor, PUPPET_RELAY,
+                  WEFT_ARGUMENTS(weft_actor_value(third),
+                                 weft_int64(PUPPET_HOLD), weft_none()));
+  pid_t process = (pid_t)puppet_process(runtime, puppet_spawn(runtime, 1));
+  stop_process(process);
+  // Whoever waits for it hears of it, and so do those that do not.
+  weft_kit_assert_status_says(WEFT_STATUS_PEER_DIED, GIVEN_UP,
+                              puppet_end(waits));
+  weft_kit_assert_status_says(WEFT_STATUS_PEER_DIED, GIVEN_UP,
+                              puppet_try(runtime, actor, PUPPET_NOTICES, NULL));
+  const weft_actor_t witnesses[] = {other, third};
+  for (int i = 0; i < 2; i++) {
+    weft_kit_assert_status_says(
+        WEFT_STATUS_PEER_DIED, GIVEN_UP,
+        puppet_relay(runtime, witnesses[i], actor, PUPPET_ECHO, weft_int64(8),
+                     &answer));
+  }
+  // It keeps what it was lent, and might read it, until it is gone.
+  weft_arena_figures_t figures;
+  weft_arena_figures(weft_memory_arena(runtime), &figures);
+  assert_int_equal(figures.loan_count, 1);
+  // It wakes, and ends in order.
+  assert_int_equal(kill(process, SIGCONT), 0);
+  expect_end_of(process);
+  puppet_expect_nothing_lent(runtime);
+}
+
+static void one_that_is_stopped_for_good_can_be_killed(
+    weft_runtime_t* runtime) {
+  weft_actor_t actor = puppet_spawn(runtime, 1);
   weft_value_t tensor = puppet_tensor(runtime, 5000, true);
   puppet_tell(runtime, actor, PUPPET_KEEP, WEFT_ARGUMENTS(tensor));
   weft_value_release(tensor);
   pid_t process = (pid_t)puppet_process(runtime, actor);
   weft_future_t* held = puppet_call(runtime, actor, PUPPET_HOLD, NULL);
   stop_process(process);
-  weft_kit_assert_status_says(WEFT_STATUS_PEER_DIED, "has said nothing for",
+  weft_kit_assert_status_says(WEFT_STATUS_PEER_DIED, GIVEN_UP,
                               puppet_end(held));
-  assert_int_equal(puppet_ask_int(runtime, other, PUPPET_NOTICES, NULL), 0);
-  // It wakes, and finds that this one has hung up: its calls here fail, and so
-  // do those to it. It has no way back.
-  assert_int_equal(kill(process, SIGCONT), 0);
-  weft_kit_assert_status(WEFT_STATUS_PEER_DIED,
-                         puppet_try(runtime, actor, PUPPET_NOTICES, NULL));
-  // Another that did not wait for it still has it, and hears what it knows.
-  weft_value_t value;
-  weft_status_t status = weft_actor_register(runtime, "back", other);
-  weft_kit_assert_ok(status);
-  weft_kit_assert_ok(
-      puppet_relay(runtime, other, actor, PUPPET_SPAWN, weft_int64(1), &value));
-  status =
-      puppet_relay(runtime, other, actor, PUPPET_SPAWN, weft_int64(0), &value);
-  assert_true(weft_status_code(status) == WEFT_STATUS_CLOSED ||
-              weft_status_code(status) == WEFT_STATUS_PEER_DIED);
-  weft_status_release(status);
-  // It kept what it was lent, and might have read it; until it is gone.
   assert_int_equal(kill(process, SIGKILL), 0);
   puppet_expect_nothing_lent(runtime);
 }
@@ -160,8 +205,13 @@ static void a_stopped_process_can_be_killed(weft_runtime_t* runtime) {
 int main(int argument_count, char** arguments) {
   static const process_test_t tests[] = {
       {.name = "one_that_is_stopped_is_given_up",
-       .size = 3,
+       .size = 4,
        .run = one_that_is_stopped_is_given_up,
+       .serve = serve_or_be_given_up,
+       .prepare = give_up_soon},
+      {.name = "one_that_is_stopped_for_good_can_be_killed",
+       .size = 2,
+       .run = one_that_is_stopped_for_good_can_be_killed,
        .prepare = give_up_soon,
        .may_die = 2},
       {.name = "one_that_wakes_in_time_has_lost_nothing",
