@@ -143,9 +143,45 @@ static void finish(weft_run_t* run) {
   uv_walk(&run->loop, on_handle, NULL);
 }
 
+// --- A rank does not answer -------------------------------------------------
+
+static void on_fence(uv_timer_t* timer) {
+  weft_run_rank_t* rank = timer->data;
+  rank->was_killed = rank->is_running;
+  signal_rank(rank, SIGKILL);
+}
+
+// The others have lost it. It ends by itself if it wakes, and else by force:
+// nothing else ends a process that is stopped.
+static void fence(weft_run_t* run, weft_run_rank_t* rank, const char* how) {
+  rank->was_given_up = true;
+  weft_run_complain("%s", how);
+  (void)uv_timer_init(&run->loop, &rank->fence);
+  rank->fence.data = rank;
+  (void)uv_timer_start(&rank->fence, on_fence, run->settings->grace_s * 1000,
+                       0);
+}
+
+static void fence_those_given_up(weft_run_t* run) {
+  for (uint32_t i = 0; i < run->settings->size; i++) {
+    weft_run_rank_t* rank = &run->ranks[i];
+    weft_job_figures_t figures = weft_job_host_figures(run->host, i);
+    if (figures.state == WEFT_JOB_GIVEN_UP && rank->is_running &&
+        !rank->was_given_up) {
+      fence(run, rank, figures.how);
+    }
+  }
+}
+
 // --- A rank ends ------------------------------------------------------------
 
-static int exit_code_of(const weft_job_ending_t* ending) {
+// Of a process that ended well, too, if the job had to go on without it.
+static int exit_code_of(const weft_run_rank_t* rank,
+                        const weft_job_ending_t* ending) {
+  if (rank->was_given_up && ending->signal_number == 0 &&
+      ending->exit_status == 0) {
+    return WEFT_CLI_FAILED;
+  }
   return ending->signal_number != 0 ? SIGNAL_EXIT_BASE + ending->signal_number
                                     : ending->exit_status;
 }
@@ -182,7 +218,7 @@ static void report(weft_run_t* run, const weft_run_rank_t* rank,
     show_flight(run, rank->rank);
   }
   if (run->exit_code == 0) {
-    run->exit_code = exit_code_of(ending);
+    run->exit_code = exit_code_of(rank, ending);
   }
 }
 
@@ -193,7 +229,7 @@ static weft_status_t ended_by(const char* text) {
 }
 
 static void rank_0_ended(weft_run_t* run, const weft_job_ending_t* ending) {
-  bool failed = exit_code_of(ending) != 0;
+  bool failed = exit_code_of(&run->ranks[0], ending) != 0;
   bool was_member = weft_job_host_figures(run->host, 0).incarnation > 0;
   weft_status_t reason = WEFT_OK;
   if (failed) {
@@ -222,7 +258,10 @@ static void on_exit_of(uv_process_t* process, int64_t exit_status,
     weft_run_drain_stream(&rank->streams[i]);
   }
   weft_job_host_ended(run->host, rank->rank, &ending);
-  bool failed = exit_code_of(&ending) != 0;
+  bool failed = exit_code_of(rank, &ending) != 0;
+  if (rank->was_given_up) {
+    (void)uv_timer_stop(&rank->fence);
+  }
   if (failed) {
     report(run, rank, &ending);
   }
@@ -245,6 +284,7 @@ static void on_host(uv_poll_t* handle, int status, int events) {
   (void)events;
   weft_run_t* run = handle->data;
   weft_job_host_process(run->host);
+  fence_those_given_up(run);
 }
 
 // Programs that a job starts inherit the limit, which they need, too: each

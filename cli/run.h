@@ -41,6 +41,9 @@ struct weft_run_rank {
   // It was told to end by a signal, or was killed when that took too long.
   bool was_told;
   bool was_killed;
+  // The job has given it up; it is killed when this has passed.
+  bool was_given_up;
+  uv_timer_t fence;
   weft_run_stream_t streams[WEFT_RUN_STREAM_COUNT];
 };
 

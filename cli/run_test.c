@@ -20,6 +20,27 @@ static void say(const char* format, ...) {
   (void)fflush(stdout);
 }
 
+// Rank 1 stops itself, and rank 0 has it given up; then it wakes it, or not.
+static void stall(job_kit_member_t* member, uint16_t rank, bool wakes) {
+  if (rank == 1) {
+    job_kit_expect(member, "connected 0.1");
+    // From here on it does not listen.
+    assert_int_equal(1, write(member->socket, "", 1));
+    (void)raise(SIGSTOP);
+    return;
+  }
+  weft_kit_assert_ok(weft_job_client_connect(member->client, 1));
+  job_kit_expect(member, "connected 1.1");
+  assert_true(weft_local_wait_readable(member->socket, job_kit_deadline_ns()));
+  weft_job_client_report_silent(member->client, 1, 1, INT64_C(1000000000));
+  job_kit_expect(member, "given up 1.1");
+  const char* process = strstr(member->log, "(process ");
+  assert_non_null(process);
+  if (wakes) {
+    (void)kill((pid_t)strtol(process + strlen("(process "), NULL, 10), SIGCONT);
+  }
+}
+
 // What the program does as a rank: waits until something stands in what it
 // has heard, and says that.
 static int be_member(const char* what, const char* text) {
@@ -39,6 +60,10 @@ static int be_member(const char* what, const char* text) {
   }
   if (strcmp(what, "connect") == 0 && place->rank == 0) {
     weft_status_release(weft_job_client_connect(client, 1));
+  }
+  if (strcmp(what, "stall") == 0 || strcmp(what, "wake") == 0) {
+    stall(&member, place->rank, strcmp(what, "wake") == 0);
+    text = place->rank == 0 ? text : "ended";
   }
   bool is_done = strcmp(what, "done") == 0 && place->rank == 0;
   if (is_done && place->size > 1) {
@@ -414,6 +439,30 @@ static void a_member_that_is_killed_is_told_of(void** state) {
   forget(run);
 }
 
+static void one_that_does_not_answer_is_killed(void** state) {
+  (void)state;
+  run_t* run =
+      run_whole(WORDS("-n", "2", "--grace", "0", "SELF", "stall", "died 1.1"));
+  assert_exit(run, 137);
+  assert_says(run, "weft run: rank 1 (process ");
+  assert_says(run,
+              ") was given up: it has not answered rank 0 for 3.0 s, nor "
+              "the launcher\n");
+  assert_says(run, "was killed by signal 9 (Killed), as it did not end");
+  forget(run);
+}
+
+static void one_that_wakes_too_late_ends_by_itself_and_has_failed(
+    void** state) {
+  (void)state;
+  run_t* run = run_whole(
+      WORDS("-n", "2", "--grace", "86400", "SELF", "wake", "died 1.1"));
+  assert_exit(run, 1);
+  assert_says(run, "[1] heard ended 0.0 peer died: rank 1 (process ");
+  assert_says(run, "weft run: rank 1 (process ");
+  forget(run);
+}
+
 static void what_a_dead_rank_did_last_is_shown(void** state) {
   (void)state;
   // Not one that a sanitizer deals with.
@@ -552,6 +601,8 @@ int main(int argc, char** argv) {
       cmocka_unit_test(those_that_do_not_end_in_time_are_killed),
       cmocka_unit_test(programs_take_their_places),
       cmocka_unit_test(a_member_that_is_killed_is_told_of),
+      cmocka_unit_test(one_that_does_not_answer_is_killed),
+      cmocka_unit_test(one_that_wakes_too_late_ends_by_itself_and_has_failed),
       cmocka_unit_test(what_a_dead_rank_did_last_is_shown),
       cmocka_unit_test(a_rank_that_exits_shows_nothing_more),
       cmocka_unit_test(members_are_told_when_rank_0_is_done),
