@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "actor/actor_layer.h"
 #include "async/async_internal.h"
 #include "async/progress.h"
 #include "base/container.h"
@@ -12,6 +13,8 @@
 
 // So long a silence and a peer may be given up.
 #define SUSPECT_NS INT64_C(8000000000)
+// How long a member has to answer the launcher.
+#define ANSWER_NS INT64_C(2000000000)
 
 void job_note(job_t* job, uint64_t what) {
   // FNV-1a, over words.
@@ -87,6 +90,71 @@ static void connect_rank(weft_connector_t* connector, uint16_t rank) {
   }
 }
 
+// --- Giving up ---------------------------------------------------------------
+
+static weft_status_t given_up(uint32_t rank) {
+  return weft_status_make(WEFT_STATUS_PEER_DIED, "rank %u was given up", rank);
+}
+
+static void hear_verdict(weft_timer_t* timer, void* user) {
+  job_pair_t* pair = user;
+  (void)timer;
+  weft_peers_give_up(pair->job->members[pair->from].runtime, pair->to, 1,
+                     given_up(pair->to));
+}
+
+static void announce(weft_timer_t* timer, void* user) {
+  job_pair_t* pair = user;
+  (void)timer;
+  weft_peers_lose(
+      pair->job->members[pair->from].runtime, pair->to, 1,
+      weft_status_make(WEFT_STATUS_PEER_DIED, "rank %u was killed", pair->to));
+}
+
+// It counts as dead from here on.
+static void count_dead(job_member_t* member) {
+  member->is_dead = true;
+  member->job->dead_count++;
+  job_note(member->job, member->rank);
+}
+
+// All others hear of a member, each after a delay.
+static void tell_of(const job_member_t* member, weft_timer_fn_t callback) {
+  job_t* job = member->job;
+  for (uint32_t i = 0; i < job->size; ++i) {
+    job_pair_t* pair = &job->members[i].pairs[member->rank];
+    if (!job->members[i].is_dead) {
+      start(job, callback == announce ? &pair->obituary : &pair->verdict,
+            callback, pair);
+    }
+  }
+}
+
+static void decide(weft_timer_t* timer, void* user) {
+  job_member_t* member = user;
+  (void)timer;
+  member->is_asked = false;
+  if (member->is_stopped && !member->is_dead) {
+    member->is_given_up = true;
+    count_dead(member);
+    tell_of(member, hear_verdict);
+  }
+}
+
+static void report_silent(weft_connector_t* connector, uint16_t rank,
+                          uint16_t incarnation, int64_t silence_ns) {
+  job_t* job = WEFT_CONTAINER_OF(connector, job_member_t, connector)->job;
+  job_member_t* silent = &job->members[rank];
+  (void)incarnation;
+  (void)silence_ns;
+  if (!silent->is_asked && !silent->is_dead) {
+    silent->is_asked = true;
+    weft_kit_assert_ok(weft_timer_start(
+        job->host, &silent->asking, weft_deadline_after(job->host, ANSWER_NS),
+        0, decide, silent));
+  }
+}
+
 // --- Life -------------------------------------------------------------------
 
 static void take_warning(void* user, weft_status_t warning) {
@@ -97,7 +165,8 @@ static void take_warning(void* user, weft_status_t warning) {
   bool is_odd = code != WEFT_STATUS_PEER_DIED && code != WEFT_STATUS_CLOSED &&
                 code != WEFT_STATUS_DEADLINE_EXCEEDED &&
                 code != WEFT_STATUS_FAILED && code != WEFT_STATUS_ABANDONED &&
-                code != WEFT_STATUS_CANCELLED;
+                code != WEFT_STATUS_CANCELLED &&
+                weft_status_code(warning) != WEFT_STATUS_CLOSED;
   if (is_odd && job->odd_warning == WEFT_OK) {
     job->odd_warning = weft_status_retain(warning);
   }
@@ -123,6 +192,8 @@ static void open_member(job_t* job, const job_options_t* options,
   member->job = job;
   member->rank = rank;
   member->connector.connect = connect_rank;
+  member->connector.report_silent = report_silent;
+  member->connector.tells_deaths = true;
   for (uint16_t i = 0; i < (uint16_t)job->size; ++i) {
     member->pairs[i].job = job;
     member->pairs[i].from = rank;
@@ -168,8 +239,10 @@ static weft_simulation_member_t* simulated(const job_member_t* member) {
 
 static void stop_timers(job_member_t* member) {
   (void)weft_timer_stop(&member->waking);
+  (void)weft_timer_stop(&member->asking);
   for (uint32_t i = 0; i < member->job->size; ++i) {
     job_pair_t* pair = &member->pairs[i];
+    (void)weft_timer_stop(&pair->verdict);
     (void)weft_timer_stop(&pair->connecting);
     (void)weft_timer_stop(&pair->obituary);
     (void)weft_timer_stop(&pair->refusing);
@@ -210,37 +283,28 @@ void job_close(job_t* job) {
 
 // --- Faults -----------------------------------------------------------------
 
-static void announce(weft_timer_t* timer, void* user) {
-  job_pair_t* pair = user;
-  (void)timer;
-  weft_peers_lose(
-      pair->job->members[pair->from].runtime, pair->to, 1,
-      weft_status_make(WEFT_STATUS_PEER_DIED, "rank %u was killed", pair->to));
-}
-
 void job_kill(job_t* job, uint32_t rank) {
   job_member_t* member = &job->members[rank];
   if (member->is_dead) {
     return;
   }
-  member->is_dead = true;
-  job->dead_count++;
+  count_dead(member);
   weft_sim_kill(job->net, member->runtime);
   weft_simulation_freeze(simulated(member), true);
   stop_timers(member);
-  for (uint32_t i = 0; i < job->size; ++i) {
-    if (!job->members[i].is_dead) {
-      job_pair_t* pair = &job->members[i].pairs[rank];
-      start(job, &pair->obituary, announce, pair);
-    }
-  }
-  job_note(job, rank);
+  tell_of(member, announce);
 }
 
 static void wake(weft_timer_t* timer, void* user) {
   job_member_t* member = user;
   (void)timer;
+  member->is_stopped = false;
   weft_simulation_freeze(simulated(member), false);
+  if (member->is_given_up) {
+    weft_peers_end(member->runtime, given_up(member->rank));
+    weft_actor_layer_begin_stop(member->runtime, given_up(member->rank));
+    tell_of(member, announce);
+  }
 }
 
 void job_delay(job_t* job, uint32_t rank, int64_t duration_ns) {
@@ -255,6 +319,7 @@ void job_stop(job_t* job, uint32_t rank, int64_t duration_ns) {
     return;
   }
   job_delay(job, rank, duration_ns);
+  member->is_stopped = true;
   weft_simulation_freeze(simulated(member), true);
   (void)weft_timer_stop(&member->waking);
   weft_kit_assert_ok(weft_timer_start(

@@ -5,7 +5,8 @@
 // runtime more, the host, is no part of the job: it has the clock and the net.
 //
 // A member that is killed takes no further step; the others hear of it after a
-// delay, from their links and from the launcher, in any order.
+// delay, from their links and from the launcher, in any order. One that is
+// stopped when the launcher asks for it is given up, and all hear that.
 
 #ifndef WEFT_TESTS_SIM_JOB_H_
 #define WEFT_TESTS_SIM_JOB_H_
@@ -29,7 +30,8 @@ typedef struct job_pair {
   weft_timer_t connecting;
   // There will be none.
   weft_timer_t refusing;
-  // The launcher says that the other has died.
+  // The launcher says that the other was given up; that it has died.
+  weft_timer_t verdict;
   weft_timer_t obituary;
 } job_pair_t;
 
@@ -43,6 +45,13 @@ typedef struct job_member {
   bool is_closing;
   // Stopped for so long that others may have given it up.
   bool is_suspect;
+  // Stopped now.
+  bool is_stopped;
+  // The launcher has given it up, so it counts as dead; when it wakes it ends.
+  bool is_given_up;
+  // The launcher has asked whether it is there.
+  weft_timer_t asking;
+  bool is_asked;
   weft_timer_t waking;
   job_pair_t pairs[JOB_MEMBERS];
 } job_member_t;
