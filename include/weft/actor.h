@@ -170,12 +170,14 @@ typedef struct weft_schedule_options {
 
 // Sends a message later, once or again and again. One that finds the mailbox
 // full is left out and counted. The schedule ends by itself when it is over or
-// the actor is gone.
+// the actor is gone; for an actor of another process, when that is gone, with a
+// warning. Its time is kept here, and each message is packed when it is sent.
+// Blocks: for an actor of another process, until that is connected.
 // Owns: retains the arguments; hands over a schedule, to be released; that does
 // not stop it. `out_schedule` may be NULL.
 // Errors: INVALID_ARGUMENT for arguments that do not fit, and for a negative
-// delay or period; NOT_FOUND; UNIMPLEMENTED for an actor of another process;
-// CLOSED when the runtime stops; RESOURCE_EXHAUSTED.
+// delay or period; NOT_FOUND; CLOSED when the runtime stops;
+// RESOURCE_EXHAUSTED.
 WEFT_API WEFT_MUST_USE weft_status_t weft_send_later(
     weft_runtime_t* runtime, weft_actor_t actor, uint32_t endpoint,
     const weft_arguments_t* arguments, const weft_schedule_options_t* when,

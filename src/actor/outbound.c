@@ -224,6 +224,8 @@ typedef struct outbound {
   weft_peer_t* peer;
   weft_actor_t actor;
   const weft_call_options_t* options;
+  // On a thread that others need, for what was asked for before.
+  bool never_waits;
   int64_t deadline_ns;
   // Of a call; NULL for a send.
   remote_reply_t* reply;
@@ -233,7 +235,8 @@ typedef struct outbound {
 // Whether this message may wait; see `weft_call`.
 static bool may_wait(const outbound_t* outbound) {
   const weft_thread_t* self = &weft_thread_self;
-  if (outbound->options != NULL && outbound->options->try_only) {
+  if (outbound->never_waits ||
+      (outbound->options != NULL && outbound->options->try_only)) {
     return false;
   }
   // A system actor never waits, so its room comes soon.
@@ -298,7 +301,8 @@ static weft_status_t do_or_wait(outbound_t* outbound,
     // is known soon.
     bool is_dying = weft_peer_is_dying_locked(peer);
     bool waits =
-        (is_full && (may_wait(outbound) || peer->link == NULL)) || is_dying;
+        !outbound->never_waits &&
+        ((is_full && (may_wait(outbound) || peer->link == NULL)) || is_dying);
     if (waits) {
       weft_peer_join_locked(peer, &waiter);
     }
@@ -319,6 +323,9 @@ static weft_status_t await_link(outbound_t* outbound) {
   weft_peer_t* peer = outbound->peer;
   while (weft_peer_state(peer) == WEFT_PEER_CONNECTING) {
     weft_peer_waiter_t waiter;
+    if (outbound->never_waits) {
+      return weft_status_from_code(WEFT_STATUS_WOULD_BLOCK);
+    }
     weft_mutex_lock(&peer->lock);
     bool waits = weft_peer_state(peer) == WEFT_PEER_CONNECTING;
     if (waits) {
@@ -525,11 +532,35 @@ weft_status_t weft_remote_submit(weft_runtime_t* runtime, weft_actor_t actor,
                                  const weft_call_options_t* options,
                                  weft_future_t** out_future) {
   outbound_t outbound;
+  outbound.never_waits = false;
   // The lanes of a forked child are its parent's.
   WEFT_RETURN_IF_ERROR(weft_async_check_process(runtime));
   weft_status_t status = init(&outbound, runtime, actor, endpoint, options);
   if (status == WEFT_OK) {
     status = submit(&outbound, endpoint, arguments, out_future);
+  }
+  return status == WEFT_OK ? WEFT_OK : explain(&outbound, endpoint, status);
+}
+
+weft_status_t weft_remote_await(weft_runtime_t* runtime, weft_actor_t actor,
+                                uint32_t endpoint) {
+  outbound_t outbound;
+  outbound.never_waits = false;
+  WEFT_RETURN_IF_ERROR(weft_async_check_process(runtime));
+  weft_status_t status = init(&outbound, runtime, actor, endpoint, NULL);
+  return status == WEFT_OK ? WEFT_OK : explain(&outbound, endpoint, status);
+}
+
+weft_status_t weft_remote_send_due(weft_runtime_t* runtime, weft_actor_t actor,
+                                   uint32_t endpoint,
+                                   const weft_arguments_t* arguments,
+                                   uint64_t sender) {
+  outbound_t outbound;
+  outbound.never_waits = true;
+  weft_status_t status = init(&outbound, runtime, actor, endpoint, NULL);
+  if (status == WEFT_OK) {
+    outbound.parcel.head.sender = sender;
+    status = submit(&outbound, endpoint, arguments, NULL);
   }
   return status == WEFT_OK ? WEFT_OK : explain(&outbound, endpoint, status);
 }

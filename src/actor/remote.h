@@ -29,6 +29,18 @@ weft_status_t weft_remote_submit(weft_runtime_t* runtime, weft_actor_t actor,
                                  const weft_call_options_t* options,
                                  weft_future_t** out_future);
 
+// Returns when a message can be sent to the actor, as far as is known here.
+// Blocks: until its process is connected. Errors: those of sending.
+weft_status_t weft_remote_await(weft_runtime_t* runtime, weft_actor_t actor,
+                                uint32_t endpoint);
+
+// Sends what `sender` has asked for before. Never waits. Errors: WOULD_BLOCK
+// also while it is not known yet whether the process is gone.
+weft_status_t weft_remote_send_due(weft_runtime_t* runtime, weft_actor_t actor,
+                                   uint32_t endpoint,
+                                   const weft_arguments_t* arguments,
+                                   uint64_t sender);
+
 // What the flight recorder calls a message to another runtime.
 extern const char weft_remote_event[];
 

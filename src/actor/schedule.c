@@ -6,11 +6,14 @@
 
 #include "actor/schedule.h"
 
+#include <string.h>
+
 #include "actor/call.h"
 #include "actor/context.h"
 #include "actor/remote.h"
 #include "actor/roster.h"
 #include "base/assert.h"
+#include "base/memory.h"
 #include "sys/slab.h"
 
 // `state` of a schedule; in the list until it has ended.
@@ -25,9 +28,15 @@ struct weft_schedule {
   int64_t period_ns;
   weft_actor_t actor;
   uint64_t sender;
+  // NULL for an actor of another runtime.
   const weft_endpoint_t* endpoint;
   // What is sent: never itself, but copies of it.
   weft_message_t* pattern;
+  // Of the last arguments of what goes to another runtime: NUL behind each, in
+  // one block. At home they are in declared order.
+  char* names;
+  size_t names_bytes;
+  uint32_t named_count;
 };
 
 static void release(weft_schedule_t* schedule) {
@@ -36,6 +45,8 @@ static void release(weft_schedule_t* schedule) {
                                 memory_order_acq_rel) == 1) {
     weft_runtime_t* runtime = schedule->runtime;
     weft_message_discard(runtime, schedule->pattern);
+    weft_memory_free(runtime->allocator, schedule->names,
+                     schedule->names_bytes);
     weft_slab_free(runtime->slab, schedule, sizeof(*schedule));
   }
 }
@@ -112,9 +123,42 @@ static bool send_one(weft_schedule_t* schedule) {
   return push == WEFT_MAILBOX_IS_FULL;
 }
 
+// The same for an actor of another runtime. False when it cannot be reached any
+// more.
+static bool send_one_remote(const weft_schedule_t* schedule) {
+  weft_runtime_t* runtime = schedule->runtime;
+  const weft_message_t* pattern = schedule->pattern;
+  uint32_t positional = pattern->argument_count - schedule->named_count;
+  weft_named_value_t named[WEFT_PARAMETER_LIMIT];
+  const char* name = schedule->names;
+  for (uint32_t i = 0; i < schedule->named_count; i++) {
+    named[i] = (weft_named_value_t){name, pattern->arguments[positional + i]};
+    name += strlen(name) + 1;
+  }
+  const weft_arguments_t arguments = {pattern->arguments, positional, named,
+                                      schedule->named_count};
+  weft_status_t status =
+      weft_remote_send_due(runtime, schedule->actor, pattern->endpoint,
+                           &arguments, schedule->sender);
+  weft_status_code_t code = weft_status_code(status);
+  bool is_missed =
+      code == WEFT_STATUS_WOULD_BLOCK || code == WEFT_STATUS_RESOURCE_EXHAUSTED;
+  if (is_missed) {
+    weft_trace_count(weft_trace_self(runtime), WEFT_COUNTER_schedules_missed,
+                     1);
+    weft_status_release(status);
+  } else if (status != WEFT_OK) {
+    weft_warn(runtime, status);
+  }
+  return status == WEFT_OK || is_missed;
+}
+
 static void time_has_come(weft_timer_t* timer, void* user) {
   weft_schedule_t* schedule = user;
-  bool is_over = !send_one(schedule) || schedule->period_ns == 0;
+  bool is_sent = weft_actor_is_remote(schedule->runtime, schedule->actor)
+                     ? send_one_remote(schedule)
+                     : send_one(schedule);
+  bool is_over = !is_sent || schedule->period_ns == 0;
   if (is_over && claim_end(schedule)) {
     // From inside the callback this returns at once.
     weft_timer_stop(timer);
@@ -139,6 +183,61 @@ static weft_status_t closed(const weft_actor_layer_t* layer) {
   return weft_actor_closed(layer, "nothing can be sent later");
 }
 
+// What is sent to an actor of another runtime, where it is checked: arguments
+// in the order in which they were given.
+static weft_status_t make_remote_pattern(weft_runtime_t* runtime,
+                                         weft_actor_t actor, uint32_t endpoint,
+                                         const weft_arguments_t* arguments,
+                                         weft_message_t** out_pattern) {
+  static const weft_arguments_t none = {0};
+  const weft_arguments_t* given = arguments != NULL ? arguments : &none;
+  size_t count = given->positional_count + given->named_count;
+  if (count > WEFT_PARAMETER_LIMIT) {
+    return weft_status_make(WEFT_STATUS_INVALID_ARGUMENT,
+                            "%zu arguments: there can be %d", count,
+                            WEFT_PARAMETER_LIMIT);
+  }
+  WEFT_RETURN_IF_ERROR(weft_remote_await(runtime, actor, endpoint));
+  weft_message_t* pattern = weft_message_allocate(runtime, (uint32_t)count);
+  if (pattern == NULL) {
+    return weft_message_no_memory();
+  }
+  pattern->endpoint = (uint16_t)endpoint;
+  for (size_t i = 0; i < count; i++) {
+    size_t place = i - given->positional_count;
+    pattern->arguments[i] = weft_value_retain(i < given->positional_count
+                                                  ? given->positional[i]
+                                                  : given->named[place].value);
+  }
+  *out_pattern = pattern;
+  return WEFT_OK;
+}
+
+// Copies the names of what goes to another runtime; false without memory.
+static bool keep_names(weft_schedule_t* schedule,
+                       const weft_arguments_t* arguments) {
+  size_t size_bytes = 0;
+  for (size_t i = 0; arguments != NULL && i < arguments->named_count; i++) {
+    size_bytes += strlen(arguments->named[i].name) + 1;
+  }
+  if (size_bytes == 0) {
+    return true;
+  }
+  char* names = weft_memory_allocate(schedule->runtime->allocator, size_bytes);
+  if (names == NULL) {
+    return false;
+  }
+  schedule->names = names;
+  schedule->names_bytes = size_bytes;
+  schedule->named_count = (uint32_t)arguments->named_count;
+  for (uint32_t i = 0; i < schedule->named_count; i++) {
+    size_t length_bytes = strlen(arguments->named[i].name) + 1;
+    memcpy(names, arguments->named[i].name, length_bytes);
+    names += length_bytes;
+  }
+  return true;
+}
+
 // The message that is sent, which checks everything a send would.
 static weft_status_t make_pattern(weft_actor_layer_t* layer, weft_actor_t actor,
                                   uint32_t endpoint,
@@ -151,11 +250,8 @@ static weft_status_t make_pattern(weft_actor_layer_t* layer, weft_actor_t actor,
     return closed(layer);
   }
   if (weft_actor_is_remote(layer->runtime, actor)) {
-    return weft_status_make(WEFT_STATUS_UNIMPLEMENTED,
-                            "actor #%u is of rank %u, and only an actor of "
-                            "this process can be sent messages later: send it "
-                            "one, and let it send itself the others",
-                            actor.index, actor.rank);
+    return make_remote_pattern(layer->runtime, actor, endpoint, arguments,
+                               out_pattern);
   }
   weft_actor_entry_t* entry = weft_roster_find(layer, actor);
   const weft_class_t* actor_class =
@@ -247,6 +343,12 @@ weft_status_t weft_send_later(weft_runtime_t* runtime, weft_actor_t actor,
   }
   schedule->endpoint = endpoint_entry;
   schedule->period_ns = when->period_ns;
+  if (endpoint_entry == NULL && !keep_names(schedule, arguments)) {
+    // Its hold on itself, and this one.
+    release(schedule);
+    release(schedule);
+    return weft_message_no_memory();
+  }
   weft_status_t status = start(layer, schedule, when->delay_ns);
   if (status == WEFT_OK && out_schedule != NULL) {
     *out_schedule = schedule;

@@ -128,7 +128,7 @@ static void what_is_sent_later_is_checked_at_once(void** state) {
   }
   actor.rank++;
   weft_kit_assert_status(
-      WEFT_STATUS_UNIMPLEMENTED,
+      WEFT_STATUS_NOT_FOUND,
       weft_send_later(kit->runtime, actor, WEFT_PROBE_NOTE,
                       WEFT_ARGUMENTS(weft_int64(1)), &times[0], &schedule));
 }
