@@ -187,7 +187,7 @@ static void hide(const weft_peer_t* peer, const weft_frame_t* frame,
   if ((frame->sender & WEFT_SENDER_THREAD) == 0) {
     weft_actor_t sender = {
         .rank = peer->rank,
-        .incarnation = peer->incarnation,
+        .incarnation = weft_peer_incarnation(peer),
         .index = (uint32_t)(frame->sender >> 32),
         .generation = (uint32_t)frame->sender,
     };

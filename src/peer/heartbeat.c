@@ -82,7 +82,7 @@ static void report(weft_peer_t* peer) {
   if (connector->report_silent == NULL || silence_ns(peer) >= limit_ns) {
     give_up(peer);
   } else {
-    connector->report_silent(connector, peer->rank, peer->incarnation,
+    connector->report_silent(connector, peer->rank, weft_peer_incarnation(peer),
                              silence_ns(peer));
   }
 }

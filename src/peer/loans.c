@@ -159,7 +159,7 @@ void weft_loans_receive_release(weft_peer_t* peer, const weft_frame_t* frame) {
 void weft_loans_strike_off(weft_peer_t* peer) {
   weft_runtime_t* runtime = peer->runtime;
   // Incarnation 0: it was never there.
-  if (peer->incarnation != 0) {
+  if (weft_peer_incarnation(peer) != 0) {
     weft_arena_strike_off(weft_memory_arena(runtime), weft_peer_holder(peer));
     weft_imports_strike_off(weft_memory_imports(runtime),
                             weft_peer_holder(peer));

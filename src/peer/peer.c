@@ -82,11 +82,12 @@ static weft_peer_t* first_former(const weft_peers_t* peers) {
 
 // Whether a peer is of a life before this one. The lock of the peers is held.
 static bool is_before(const weft_peer_t* peer, uint16_t incarnation) {
-  if (peer->incarnation == 0) {
+  uint16_t own = weft_peer_incarnation(peer);
+  if (own == 0) {
     // It was never there; or it is the one that is to come.
     return incarnation != 0 && weft_peer_state(peer) == WEFT_PEER_DEAD;
   }
-  return incarnation != 0 && (int16_t)(incarnation - peer->incarnation) > 0;
+  return incarnation != 0 && (int16_t)(incarnation - own) > 0;
 }
 
 // The peer stays for those who have it; its link may still have to end.
@@ -111,7 +112,7 @@ static weft_peer_t* present_locked(weft_peers_t* peers, uint16_t rank,
 static weft_peer_t* life_locked(const weft_peers_t* peers,
                                 weft_holder_t holder) {
   weft_peer_t* peer = weft_peers_at(peers, (uint16_t)(holder >> 16));
-  if (peer != NULL && peer->incarnation == 0) {
+  if (peer != NULL && weft_peer_incarnation(peer) == 0) {
     // It is the one that is to come.
     return peer;
   }
@@ -144,8 +145,10 @@ static weft_status_t find_or_make_locked(weft_peers_t* peers, uint16_t rank,
     return weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED,
                             "no memory for rank %u", rank);
   }
-  if (peer->incarnation == 0) {
-    peer->incarnation = incarnation;
+  if (weft_peer_incarnation(peer) == 0) {
+    // Relaxed: see `weft_peer_incarnation`.
+    atomic_store_explicit(&peer->incarnation, incarnation,
+                          memory_order_relaxed);
   } else if (incarnation != 0) {
     peer = life_locked(peers, weft_holder_make(rank, incarnation));
   }
@@ -433,7 +436,7 @@ weft_status_t weft_peer_check(weft_peer_t* peer, uint16_t incarnation) {
   }
   // Written before the state became UP, and 0 until then.
   uint16_t present =
-      weft_peer_state(peer) == WEFT_PEER_UP ? peer->incarnation : 0;
+      weft_peer_state(peer) == WEFT_PEER_UP ? weft_peer_incarnation(peer) : 0;
   if (incarnation != 0 && present != 0 && incarnation != present) {
     return weft_status_make(WEFT_STATUS_NOT_FOUND,
                             "life %u of rank %u is over; it is in life %u",

@@ -106,8 +106,8 @@ struct weft_peer {
   weft_peer_t* next_former;
   weft_runtime_t* runtime;
   uint16_t rank;
-  // 0 while it is not known.
-  uint16_t incarnation;
+  // 0 while it is not known. Written once, under the lock of the peers.
+  _Atomic uint16_t incarnation;
   // A weft_peer_state_t. Written under the lock.
   _Atomic uint32_t state;
   // The connector was asked for a link.
@@ -222,8 +222,13 @@ weft_status_t weft_peers_reach(weft_runtime_t* runtime, uint16_t rank,
 // over.
 void weft_peer_break(weft_peer_t* peer, weft_status_t reason);
 
+static inline uint16_t weft_peer_incarnation(const weft_peer_t* peer) {
+  // Relaxed: whoever must not miss it has the lock, or has seen the peer up.
+  return atomic_load_explicit(&peer->incarnation, memory_order_relaxed);
+}
+
 static inline weft_holder_t weft_peer_holder(const weft_peer_t* peer) {
-  return weft_holder_make(peer->rank, peer->incarnation);
+  return weft_holder_make(peer->rank, weft_peer_incarnation(peer));
 }
 
 static inline weft_peer_state_t weft_peer_state(const weft_peer_t* peer) {
