@@ -88,6 +88,10 @@ struct weft_actor_entry {
   weft_cold_t* cold;
   // Why the actor exits.
   weft_status_t reason;
+  // Messages of peers, which the mailbox does not count, that were ever put in,
+  // and that are finished; whoever has the entry.
+  _Atomic uint32_t peers_put;
+  _Atomic uint32_t peers_finished;
   // --- The third line ---
   weft_activity_t activity;
   // The message that makes the state, until it is its turn.

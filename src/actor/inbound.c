@@ -156,6 +156,11 @@ void weft_remote_settle(weft_context_t* context) {
 void weft_remote_finished(weft_context_t* context,
                           const weft_message_t* message) {
   weft_peer_t* peer = weft_message_peer(message);
+  _Atomic uint32_t* finished = &context->entry->peers_finished;
+  // Relaxed, both: the consumer alone writes it, for reports.
+  atomic_store_explicit(
+      finished, atomic_load_explicit(finished, memory_order_relaxed) + 1,
+      memory_order_relaxed);
   if (context->dealt_peer != peer ||
       context->dealt_generation != message->generation) {
     weft_remote_settle(context);
@@ -257,9 +262,12 @@ static weft_status_t put(weft_peer_t* peer, const weft_frame_t* frame,
     message->reply = &inbound->future;
     weft_future_add_waiter(&inbound->future, &inbound->on_outcome);
   }
+  // Relaxed, here and below: for reports.
+  atomic_fetch_add_explicit(&entry->peers_put, 1, memory_order_relaxed);
   if (weft_entry_put(entry, message, true) <= WEFT_MAILBOX_PUSHED_FIRST) {
     return WEFT_OK;
   }
+  atomic_fetch_sub_explicit(&entry->peers_put, 1, memory_order_relaxed);
   if (inbound != NULL) {
     message->reply = NULL;
     (void)take_call(peer, frame->id);

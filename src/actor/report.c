@@ -93,6 +93,17 @@ static double describe_wait(const weft_actor_entry_t* entry, char* text,
   return (double)(now_ns - since_ns) / 1e9;
 }
 
+// Messages in the mailbox that are not finished, wherever they came from.
+static uint32_t depth_of(const weft_actor_entry_t* entry) {
+  // Relaxed, both: for reports; one may be newer than the other.
+  uint32_t finished =
+      atomic_load_explicit(&entry->peers_finished, memory_order_relaxed);
+  uint32_t put = atomic_load_explicit(&entry->peers_put, memory_order_relaxed);
+  int32_t of_peers = (int32_t)(put - finished);
+  return weft_mailbox_depth(&entry->in) +
+         (of_peers > 0 ? (uint32_t)of_peers : 0);
+}
+
 static weft_status_t make_actor(const weft_allocator_t* allocator,
                                 const weft_actor_entry_t* entry,
                                 weft_value_t* out_actor) {
@@ -103,7 +114,7 @@ static weft_status_t make_actor(const weft_allocator_t* allocator,
   double wait_s = describe_wait(entry, wait, sizeof(wait));
   put(&draft, "actor", weft_actor_value(weft_entry_handle(entry)));
   put_text(&draft, "class", actor_class != NULL ? actor_class->name : "");
-  put(&draft, "depth", weft_int64(weft_mailbox_depth(&entry->in)));
+  put(&draft, "depth", weft_int64(depth_of(entry)));
   put_text(&draft, "runs", running != NULL ? running : "");
   put_text(&draft, "waits_for", wait);
   put(&draft, "waits_s", weft_float64(wait_s));
