@@ -118,6 +118,7 @@ static weft_status_t submit(bank_t* bank, uint32_t rank,
   if (bank->call_count == BANK_CALLS || chance(bank, 2)) {
     return weft_send(runtime, clerk->actor, ENDPOINT_TAKE, arguments, &options);
   }
+  bank->may_cancel |= options.timeout_ns != WEFT_TIME_INFINITE;
   weft_future_t* future = NULL;
   weft_status_t status = weft_call(runtime, clerk->actor, ENDPOINT_TAKE,
                                    arguments, &options, &future);
@@ -142,7 +143,9 @@ static void send(bank_t* bank, uint32_t rank, weft_value_t value, uint32_t note,
        status == WEFT_OK || code == WEFT_STATUS_WOULD_BLOCK ||
            code == WEFT_STATUS_DEADLINE_EXCEEDED ||
            code == WEFT_STATUS_CANCELLED ||
-           (code == WEFT_STATUS_PEER_DIED && bank->job.dead_count > 0),
+           (code == WEFT_STATUS_PEER_DIED && bank->job.dead_count > 0) ||
+           // Killed in the midst of its handler, which ends with its runtime.
+           (code == WEFT_STATUS_CLOSED && is_dead(bank, rank)),
        note, weft_status_message(status));
   weft_status_release(status);
   weft_value_release(wrapped);
@@ -294,6 +297,7 @@ static void use_call(bank_t* bank) {
     return;
   }
   if (chance(bank, 3)) {
+    bank->may_cancel = true;
     weft_future_cancel(future);
   }
   --bank->call_count;
@@ -394,6 +398,8 @@ static void check_call(const bank_t* bank, weft_future_t* future) {
   bool is_right =
       status == WEFT_OK ||
       weft_status_code(status) == WEFT_STATUS_DEADLINE_EXCEEDED ||
+      // With the call whose handler made it, which was, or was late.
+      (bank->may_cancel && weft_status_code(status) == WEFT_STATUS_CANCELLED) ||
       (bank->job.dead_count > 0 && job_is_death(&bank->job, status));
   weft_kit_assert_ok(is_right ? WEFT_OK : weft_status_retain(status));
   weft_status_release(status);

@@ -51,6 +51,8 @@ struct bank {
   weft_future_t* calls[BANK_CALLS];
   uint32_t call_ranks[BANK_CALLS];
   uint32_t call_count;
+  // Some call was cancelled, or has a deadline.
+  bool may_cancel;
   bool is_over;
 };
 
