@@ -373,8 +373,8 @@ static inline bool weft_peer_kit_is_closed(weft_peer_kit_t* kit, uint32_t rank,
 
 // --- As a runtime -----------------------------------------------------------
 
-// Packs values, writes them and lets them arrive. Errors: of packing.
-static inline weft_status_t weft_peer_kit_send(
+// Packs values and writes them. Errors: of packing.
+static inline weft_status_t weft_peer_kit_post(
     weft_peer_kit_t* kit, uint32_t from, uint32_t to,
     const weft_arguments_t* arguments) {
   weft_peer_t* peer = weft_peer_kit_peer(kit, from, to);
@@ -393,6 +393,14 @@ static inline weft_status_t weft_peer_kit_send(
     weft_mutex_unlock(&peer->lock);
   }
   weft_parcel_deinit(&parcel, peer);
+  return status;
+}
+
+// The same, and lets them arrive.
+static inline weft_status_t weft_peer_kit_send(
+    weft_peer_kit_t* kit, uint32_t from, uint32_t to,
+    const weft_arguments_t* arguments) {
+  weft_status_t status = weft_peer_kit_post(kit, from, to, arguments);
   weft_peer_kit_run(kit);
   return status;
 }
