@@ -25,6 +25,7 @@ help:
 	@echo 'make lint       the style checks; see tools/lint.sh'
 	@echo 'make fuzz       the fuzz targets, WEFT_FUZZ_SECONDS=60 for all'
 	@echo 'make soak       the full amounts; writes build/soak-report.txt'
+	@echo '                (ARGS=ROW... for some of them)'
 	@echo 'make bench      run the benchmarks, build/weft bench (ARGS=...)'
 	@echo 'make format     lay out all C files with clang-format'
 	@echo 'make install    install to PREFIX=$(PREFIX), below DESTDIR if set'
@@ -54,7 +55,7 @@ lint: build
 	@tools/lint.sh
 
 soak: setup
-	@tools/soak.sh
+	@tools/soak.sh $(ARGS)
 
 bench: build
 	@build/weft bench $(ARGS)

@@ -11,7 +11,10 @@
 // Environment:
 //   WEFT_TEST_SEED=N       seeded tests run this seed and no other
 //   WEFT_TEST_AMOUNT=A     how many seeds: plain (1000), sanitizer (100: the
-//                          default in such a build) or soak (1000000)
+//                          default in such a build) or whole: as plain, and no
+//                          step or time is shortened
+//   WEFT_TEST_PART=K       which seeds: the K-th so many, from 0; part after
+//                          part makes the amounts of tools/soak.sh
 
 #ifndef WEFT_TESTS_KIT_KIT_H_
 #define WEFT_TESTS_KIT_KIT_H_
@@ -19,6 +22,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -107,16 +111,34 @@ uint64_t weft_kit_random_below(weft_kit_random_t* random, uint64_t limit);
 // least once.
 uint64_t weft_kit_amount(uint64_t plain);
 
-// Runs a body for as many seeds as WEFT_TEST_AMOUNT says, each with random
-// numbers of its own. When one fails, by an assertion or a crash, the command
-// that repeats it is printed.
-void weft_kit_for_seeds(void (*body)(weft_kit_random_t* random, void* user),
+// Whether sweeps leave no step out, and limits on time are those of users.
+bool weft_kit_is_whole(void);
+
+// The seeds to run, `plain` of them in a plain build: those of a part.
+typedef struct weft_kit_seeds {
+  uint64_t first;
+  uint64_t count;
+} weft_kit_seeds_t;
+weft_kit_seeds_t weft_kit_seeds(uint64_t plain);
+
+// Runs a body for these seeds, each with random numbers of its own. When one
+// fails, by an assertion or a crash, the command that repeats it is printed.
+#define weft_kit_for_some_seeds(plain, body, user) \
+  weft_kit_run_seeds((plain), #body, (body), (user))
+#define weft_kit_for_seeds(body, user) \
+  weft_kit_for_some_seeds(1000, body, (user))
+void weft_kit_run_seeds(uint64_t plain, const char* name,
+                        void (*body)(weft_kit_random_t* random, void* user),
                         void* user);
-// The same for bodies that cost more: `plain` seeds in a plain build.
-void weft_kit_for_some_seeds(uint64_t plain,
-                             void (*body)(weft_kit_random_t* random,
-                                          void* user),
-                             void* user);
+
+// --- What tools/soak.sh counts ----------------------------------------------
+// On standard output, a line each.
+
+// `amount: WHAT AMOUNT`: so much of something was done, and was as it should
+// be.
+void weft_kit_say_amount(const char* what, uint64_t amount);
+// `time: WHAT MS`: so long it took. Never a limit of a test.
+void weft_kit_say_time(const char* what, int64_t time_ns);
 
 // --- Threads ----------------------------------------------------------------
 

@@ -225,37 +225,51 @@ static void count_seeds(weft_kit_random_t* random, void* user) {
   ++*(uint64_t*)user;
 }
 
-static uint64_t seeds_run(const char* amount, const char* seed) {
-  setenv("WEFT_TEST_AMOUNT", amount, 1);
-  if (seed != NULL) {
-    setenv("WEFT_TEST_SEED", seed, 1);
+static void set_variable(const char* name, const char* value) {
+  if (value != NULL) {
+    (void)setenv(name, value, 1);
+  } else {
+    (void)unsetenv(name);
   }
-  uint64_t count = 0;
-  weft_kit_for_some_seeds(20, count_seeds, &count);
-  return count;
 }
 
-static void the_amount_says_how_many_seeds_run(void** state) {
+// What a child of these variables runs of 20 seeds.
+typedef struct choice {
+  const char* amount;
+  const char* part;
+  const char* seed;
+} choice_t;
+
+static void print_seeds(void* user) {
+  const choice_t* choice = user;
+  uint64_t count = 0;
+  set_variable("WEFT_TEST_AMOUNT", choice->amount);
+  set_variable("WEFT_TEST_PART", choice->part);
+  set_variable("WEFT_TEST_SEED", choice->seed);
+  weft_kit_seeds_t seeds = weft_kit_seeds(20);
+  weft_kit_for_some_seeds(20, count_seeds, &count);
+  assert_int_equal(count, seeds.count);
+  printf("from %d\n", (int)seeds.first);
+}
+
+static void assert_seeds(const char* expected, choice_t* choice) {
+  char output[200];
+  weft_kit_ending_t ending =
+      weft_kit_run_child(print_seeds, choice, output, sizeof(output));
+  assert_int_equal(ending.exit_status, 0);
+  assert_string_equal(output, expected);
+}
+
+static void amount_and_part_say_which_seeds_run(void** state) {
   (void)state;
-  const char* amount = getenv("WEFT_TEST_AMOUNT");
-  const char* seed = getenv("WEFT_TEST_SEED");
-  char* amount_before = amount != NULL ? strdup(amount) : NULL;
-  char* seed_before = seed != NULL ? strdup(seed) : NULL;
-  unsetenv("WEFT_TEST_SEED");
-  assert_int_equal(seeds_run("plain", NULL), 20);
-  assert_int_equal(seeds_run("sanitizer", NULL), 2);
-  assert_int_equal(seeds_run("soak", NULL), 20000);
-  assert_int_equal(seeds_run("soak", "7"), 1);
-  unsetenv("WEFT_TEST_AMOUNT");
-  unsetenv("WEFT_TEST_SEED");
-  if (amount_before != NULL) {
-    setenv("WEFT_TEST_AMOUNT", amount_before, 1);
-  }
-  if (seed_before != NULL) {
-    setenv("WEFT_TEST_SEED", seed_before, 1);
-  }
-  free(amount_before);
-  free(seed_before);
+  assert_seeds("amount: count_seeds 20\nfrom 0\n",
+               &(choice_t){.amount = "plain"});
+  assert_seeds("amount: count_seeds 2\nfrom 0\n",
+               &(choice_t){.amount = "sanitizer"});
+  assert_seeds("amount: count_seeds 20\nfrom 60\n",
+               &(choice_t){.amount = "whole", .part = "3"});
+  assert_seeds("amount: count_seeds 1\nfrom 7\n",
+               &(choice_t){.amount = "plain", .part = "3", .seed = "7"});
 }
 
 static void fail_at_last(weft_kit_random_t* random, void* user) {
@@ -326,7 +340,7 @@ int main(void) {
       cmocka_unit_test(a_sweep_finds_what_is_not),
       cmocka_unit_test(an_unexpected_status_is_printed),
       cmocka_unit_test(a_seed_determines_its_numbers),
-      cmocka_unit_test(the_amount_says_how_many_seeds_run),
+      cmocka_unit_test(amount_and_part_say_which_seeds_run),
       cmocka_unit_test(a_failing_seed_is_printed_with_its_command),
       cmocka_unit_test(threads_have_their_indexes),
       cmocka_unit_test(a_child_is_read_and_waited_for),

@@ -69,21 +69,36 @@ static bool read_number(const char* name, uint64_t* out_number) {
   return true;
 }
 
-uint64_t weft_kit_amount(uint64_t plain) {
+static const char* read_amount(void) {
   const char* amount = getenv("WEFT_TEST_AMOUNT");
   if (amount == NULL) {
-    amount = WEFT_SANITIZER ? "sanitizer" : "plain";
+    return WEFT_SANITIZER ? "sanitizer" : "plain";
   }
-  uint64_t scaled = plain;
-  if (strcmp(amount, "sanitizer") == 0) {
-    scaled = plain / 10;
-  } else if (strcmp(amount, "soak") == 0) {
-    scaled = plain * 1000;
-  } else {
-    weft_assert(strcmp(amount, "plain") == 0 &&
-                "WEFT_TEST_AMOUNT is plain, sanitizer or soak");
-  }
+  weft_assert((strcmp(amount, "plain") == 0 || strcmp(amount, "whole") == 0 ||
+               strcmp(amount, "sanitizer") == 0) &&
+              "WEFT_TEST_AMOUNT is plain, sanitizer or whole");
+  return amount;
+}
+
+uint64_t weft_kit_amount(uint64_t plain) {
+  bool is_less = strcmp(read_amount(), "sanitizer") == 0;
+  uint64_t scaled = is_less ? plain / 10 : plain;
   return scaled > 0 ? scaled : 1;
+}
+
+bool weft_kit_is_whole(void) {
+  return strcmp(read_amount(), "whole") == 0;
+}
+
+weft_kit_seeds_t weft_kit_seeds(uint64_t plain) {
+  weft_kit_seeds_t seeds = {.count = 1};
+  uint64_t part = 0;
+  if (!read_number("WEFT_TEST_SEED", &seeds.first)) {
+    (void)read_number("WEFT_TEST_PART", &part);
+    seeds.count = weft_kit_amount(plain);
+    seeds.first = part * seeds.count;
+  }
+  return seeds;
 }
 
 static void run_seed(uint64_t seed,
@@ -96,25 +111,25 @@ static void run_seed(uint64_t seed,
   command_length = 0;
 }
 
-void weft_kit_for_some_seeds(uint64_t plain,
-                             void (*body)(weft_kit_random_t* random,
-                                          void* user),
-                             void* user) {
+void weft_kit_run_seeds(uint64_t plain, const char* name,
+                        void (*body)(weft_kit_random_t* random, void* user),
+                        void* user) {
   // Of a test before, which failed.
   print_command();
   watch();
-  uint64_t seed = 0;
-  if (read_number("WEFT_TEST_SEED", &seed)) {
-    run_seed(seed, body, user);
-    return;
+  weft_kit_seeds_t seeds = weft_kit_seeds(plain);
+  for (uint64_t i = 0; i < seeds.count; ++i) {
+    run_seed(seeds.first + i, body, user);
   }
-  uint64_t count = weft_kit_amount(plain);
-  for (seed = 0; seed < count; ++seed) {
-    run_seed(seed, body, user);
-  }
+  weft_kit_say_amount(name, seeds.count);
 }
 
-void weft_kit_for_seeds(void (*body)(weft_kit_random_t* random, void* user),
-                        void* user) {
-  weft_kit_for_some_seeds(1000, body, user);
+void weft_kit_say_amount(const char* what, uint64_t amount) {
+  printf("amount: %s %llu\n", what, (unsigned long long)amount);
+  (void)fflush(stdout);
+}
+
+void weft_kit_say_time(const char* what, int64_t time_ns) {
+  printf("time: %s %.3f\n", what, (double)time_ns / 1e6);
+  (void)fflush(stdout);
 }

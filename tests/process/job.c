@@ -205,6 +205,19 @@ static void stop(launch_t* launch) {
   }
 }
 
+// Says what is wrong, and how to see it again: tests that run one job for each
+// seed take the seed for the argument.
+static void end_badly(launch_t* launch, const char* what) {
+  unsigned long long argument = launch->argument;
+  fprintf(stderr,
+          "%s (%llu): %s; repeat it with: WEFT_PROCESS_TEST=%s "
+          "WEFT_TEST_SEED=%llu %s\n",
+          launch->test->name, argument, what, launch->test->name, argument,
+          program_invocation_name);
+  launch->has_failed = true;
+  kill_all(launch, SIGKILL);
+}
+
 static void reap(launch_t* launch, uint32_t rank, weft_kit_ending_t* ending) {
   int how = 0;
   char text[128];
@@ -222,10 +235,7 @@ static void reap(launch_t* launch, uint32_t rank, weft_kit_ending_t* ending) {
                   (launch->test->may_die >> rank & 1) != 0;
   if (is_bad && !is_meant && !launch->has_failed) {
     weft_job_host_describe(launch->host, rank, &told, text, sizeof(text));
-    fprintf(stderr, "%s (%llu): %s\n", launch->test->name,
-            (unsigned long long)launch->argument, text);
-    launch->has_failed = true;
-    kill_all(launch, SIGKILL);
+    end_badly(launch, text);
   }
   if (rank == 0 || launch->has_failed) {
     stop(launch);
@@ -245,10 +255,7 @@ static void turn(launch_t* launch, process_endings_t* endings,
   int ready = poll(wanted, size + 1, 1000);
   assert_true(ready >= 0 || errno == EINTR);
   if (weft_sys_now_ns() > deadline_ns && !launch->has_failed) {
-    fprintf(stderr, "%s (%llu) does not end\n", launch->test->name,
-            (unsigned long long)launch->argument);
-    launch->has_failed = true;
-    kill_all(launch, SIGKILL);
+    end_badly(launch, "does not end");
   }
   if (wanted[size].revents != 0) {
     weft_job_host_process(launch->host);

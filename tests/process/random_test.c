@@ -8,10 +8,10 @@
 
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "process/job.h"
 #include "process/puppet.h"
+#include "sys/sys.h"
 
 #define RANKS 12
 // Rank 0, and two more that call each other in the end.
@@ -185,14 +185,44 @@ static void act(world_t* world) {
 
 // --- The run ----------------------------------------------------------------
 
-static void kill_one(world_t* world) {
+static uint32_t choose_victim(world_t* world) {
   uint32_t rank;
   do {
     rank = 1 + random_below(world, RANKS - 1);
   } while ((world->dead >> rank & 1) != 0);
   world->dead |= 1u << rank;
   world->dead_count++;
+  return rank;
+}
+
+static void kill_one(const world_t* world, uint32_t rank) {
   assert_int_equal(kill(world->process[rank], SIGKILL), 0);
+}
+
+// Kills one that owes an answer and has been lent memory, and waits for both.
+static void kill_and_wait(world_t* world, uint32_t rank) {
+  weft_runtime_t* runtime = world->runtime;
+  const int64_t count = 1000;
+  weft_tensor_t* tensor;
+  weft_kit_assert_ok(
+      weft_tensor_create_shared(runtime, WEFT_INT32, 1, &count, &tensor));
+  weft_value_t lent = weft_tensor_into_value(weft_tensor_retain(tensor));
+  puppet_tell(runtime, world->leaf[rank], PUPPET_KEEP, WEFT_ARGUMENTS(lent));
+  weft_value_release(lent);
+  weft_future_t* held =
+      puppet_call(runtime, world->leaf[rank], PUPPET_HOLD, NULL);
+  int64_t begun_ns = weft_sys_now_ns();
+  kill_one(world, rank);
+  weft_kit_assert_status(WEFT_STATUS_PEER_DIED, puppet_end(held));
+  weft_kit_say_time("noticed", weft_sys_now_ns() - begun_ns);
+  // It is this one's alone when nobody else holds it any more.
+  void* data;
+  while (weft_status_ignore(weft_tensor_mutable_data(tensor, &data)) !=
+         WEFT_STATUS_OK) {
+    weft_sys_yield();
+  }
+  weft_kit_say_time("reclaimed", weft_sys_now_ns() - begun_ns);
+  weft_tensor_release(tensor);
 }
 
 static void init_world(world_t* world, weft_runtime_t* runtime) {
@@ -238,7 +268,12 @@ static void some_die_at_random(weft_runtime_t* runtime) {
     for (uint32_t i = 0; i < acts; i++) {
       act(&world);
     }
-    kill_one(&world);
+    uint32_t rank = choose_victim(&world);
+    if (random_below(&world, 2) == 0) {
+      kill_one(&world, rank);
+    } else {
+      kill_and_wait(&world, rank);
+    }
   }
   while (world.open_count > 0) {
     end_call(&world, world.open_count - 1);
@@ -249,14 +284,10 @@ static void some_die_at_random(weft_runtime_t* runtime) {
 }
 
 static void launch_all(const process_test_t* test) {
-  const char* only = getenv("WEFT_TEST_SEED");
-  if (only != NULL) {
-    process_run(test, strtoull(only, NULL, 10), NULL);
-    return;
-  }
-  uint64_t jobs = weft_kit_amount(KILLS) / KILLS_A_JOB + 1;
-  for (uint64_t seed = 0; seed < jobs; seed++) {
-    process_run(test, seed, NULL);
+  weft_kit_seeds_t jobs = weft_kit_seeds((KILLS - 1) / KILLS_A_JOB + 1);
+  for (uint64_t i = 0; i < jobs.count; i++) {
+    process_run(test, jobs.first + i, NULL);
+    weft_kit_say_amount("kills", KILLS_A_JOB);
   }
 }
 
