@@ -114,12 +114,17 @@ static void receive_cancel(weft_peer_t* peer, const weft_frame_t* frame) {
 // Owns: takes `error` over.
 static void refuse(weft_peer_t* peer, const weft_frame_t* frame,
                    weft_status_t error) {
+  const weft_frame_t reply = {.type = WEFT_FRAME_REPLY, .id = frame->id};
   inbound_t* inbound = NULL;
   weft_status_t status =
       frame->id != 0 ? create_call(peer, frame->id, &inbound) : WEFT_OK;
   if (inbound != NULL) {
     weft_future_add_waiter(&inbound->future, &inbound->on_outcome);
     weft_future_complete_owned(&inbound->future, error, weft_none());
+  } else if (weft_status_code(status) == WEFT_STATUS_RESOURCE_EXHAUSTED &&
+             weft_outcome_send_code(peer, &reply, weft_status_code(error))) {
+    weft_status_release(status);
+    weft_status_release(error);
   } else if (status != WEFT_OK) {
     // The caller must not wait for ever.
     weft_status_release(error);

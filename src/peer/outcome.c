@@ -148,3 +148,12 @@ void weft_outcome_send(weft_outcome_t* outcome, weft_peer_t* peer,
     weft_parcel_deinit(&outcome->parcel, peer);
   }
 }
+
+bool weft_outcome_send_code(weft_peer_t* peer, const weft_frame_t* head,
+                            weft_status_code_t code) {
+  weft_mutex_lock(&peer->lock);
+  weft_status_t status = write_code(head, peer, code);
+  weft_peer_flush_locked(peer);
+  weft_mutex_unlock(&peer->lock);
+  return weft_status_ignore(status) == WEFT_STATUS_OK;
+}

@@ -36,4 +36,10 @@ void weft_outcome_send(weft_outcome_t* outcome, weft_peer_t* peer,
                                      weft_peer_t* peer),
                        void (*sent)(weft_outcome_t* outcome));
 
+// Sends the code of an error as the outcome at once, without memory: of what
+// could not be kept for lack of it. False when the lane has no room either. No
+// lock is held.
+bool weft_outcome_send_code(weft_peer_t* peer, const weft_frame_t* head,
+                            weft_status_code_t code);
+
 #endif  // WEFT_PEER_OUTCOME_H_

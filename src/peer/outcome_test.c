@@ -171,9 +171,29 @@ static void an_outcome_goes_out_when_there_is_a_link(void** state) {
   sweep(false);
 }
 
+// Of what could not even be kept.
+static void a_code_goes_out_without_memory(void** state) {
+  const weft_frame_t head = {.type = WEFT_FRAME_REPLY, .id = ID};
+  weft_peer_kit_t kit;
+  (void)state;
+  weft_peer_kit_open(&kit, 1);
+  weft_peer_kit_connect(&kit, 0, 2);
+  weft_peer_t* peer = weft_peer_kit_peer(&kit, 0, 2);
+  weft_kit_allocator_fail(&kit.memory, 0, UINT64_MAX);
+  assert_true(weft_outcome_send_code(peer, &head, WEFT_STATUS_NOT_FOUND));
+  assert_int_equal(kit.memory.failed, 0);
+  weft_kit_allocator_fail(&kit.memory, 0, 0);
+  check_frame(&kit, true, true);
+  // Without a link there is no room.
+  assert_false(weft_outcome_send_code(weft_peer_kit_peer(&kit, 0, 1), &head,
+                                      WEFT_STATUS_NOT_FOUND));
+  weft_peer_kit_close(&kit);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(an_outcome_always_goes_out),
+      cmocka_unit_test(a_code_goes_out_without_memory),
       cmocka_unit_test(an_outcome_goes_out_when_there_is_a_link),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
