@@ -253,8 +253,8 @@ static void a_process_without_descriptors_goes_on(weft_runtime_t* runtime) {
   set_file_limit(3);
   weft_actor_t actor;
   weft_spawn_options_t options = {.place = 2};
-  weft_kit_assert_status(
-      WEFT_STATUS_RESOURCE_EXHAUSTED,
+  weft_kit_assert_status_says(
+      WEFT_STATUS_RESOURCE_EXHAUSTED, "raise the limit (ulimit -n)",
       weft_spawn(runtime, &puppet_class, weft_none(), &options, &actor));
   assert_int_equal(
       puppet_ask_int(runtime, known, PUPPET_SUM, WEFT_ARGUMENTS(tensor)),
@@ -351,6 +351,32 @@ static void all_of_many_processes_call_all(weft_runtime_t* runtime) {
   }
 }
 
+// More than one has with a byte; each with its neighbours and with rank 0.
+static void a_job_may_have_more_ranks_than_a_byte_counts(
+    weft_runtime_t* runtime) {
+  uint32_t size = weft_runtime_size(runtime);
+  weft_actor_t actors[PROCESS_RANK_LIMIT];
+  weft_future_t* calls[PROCESS_RANK_LIMIT];
+  for (uint32_t i = 0; i < size; i++) {
+    actors[i] = puppet_spawn(runtime, i);
+  }
+  for (uint32_t step = 0; step < 3; step++) {
+    for (uint32_t i = 0; i < size; i++) {
+      // Rank 0, the one before, the one behind.
+      uint32_t to = step == 0 ? 0 : (i + (step == 1 ? size - 1 : 1)) % size;
+      calls[i] =
+          puppet_call(runtime, actors[i], PUPPET_FORWARD,
+                      WEFT_ARGUMENTS(weft_actor_value(actors[to]),
+                                     weft_int64(PUPPET_ECHO), weft_int64(i)));
+    }
+    for (uint32_t i = 0; i < size; i++) {
+      weft_value_t value;
+      weft_kit_assert_ok(puppet_await(calls[i], &value));
+      assert_true(weft_value_equal(value, weft_int64(i)));
+    }
+  }
+}
+
 static void one_worker(weft_runtime_options_t* options) {
   options->worker_count = 1;
 }
@@ -434,8 +460,13 @@ int main(int argument_count, char** arguments) {
        .run = a_forked_child_disturbs_nobody,
        .prepare = use_heap},
       {.name = "all_of_many_processes_call_all",
-       .size = PROCESS_RANK_LIMIT,
+       .size = 64,
        .run = all_of_many_processes_call_all,
+       .prepare = one_worker,
+       .launch = launch_unless_slow},
+      {.name = "a_job_may_have_more_ranks_than_a_byte_counts",
+       .size = PROCESS_RANK_LIMIT,
+       .run = a_job_may_have_more_ranks_than_a_byte_counts,
        .prepare = one_worker,
        .launch = launch_unless_slow},
       {.name = "a_tensor_of_4_gb_is_lent",

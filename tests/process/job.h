@@ -18,7 +18,7 @@
 #include "kit/kit.h"
 #include "weft/weft.h"
 
-#define PROCESS_RANK_LIMIT 64
+#define PROCESS_RANK_LIMIT 130
 
 typedef struct process_test process_test_t;
 struct process_test {
@@ -35,7 +35,7 @@ struct process_test {
   bool (*imitate)(uint32_t rank);
   // What the launcher does; NULL: runs one job.
   void (*launch)(const process_test_t* test);
-  // Ranks that may be killed, as bits.
+  // Ranks that may be killed, of the first 64, as bits.
   uint64_t may_die;
 };
 
