@@ -57,18 +57,12 @@ static void reply(weft_peer_kit_t* kit, uint32_t from, uint64_t id,
   weft_peer_kit_tell_scalars(kit, from, 0, &head, &value, 1);
 }
 
-static void open_links(weft_peer_kit_t* kit) {
-  weft_peer_kit_open(kit, 1);
-  weft_peer_kit_connect(kit, 0, 1);
-  weft_peer_kit_connect(kit, 0, 2);
-}
-
 static void replies_find_their_calls_in_any_order(void** state) {
   enum { CALLS = 50 };
   weft_peer_kit_t kit;
   call_t calls[CALLS];
   (void)state;
-  open_links(&kit);
+  weft_peer_kit_open_linked(&kit);
   for (int i = 0; i < CALLS; i++) {
     add(&kit, 1 + (unsigned)i % 2, &calls[i]);
     for (int j = 0; j < i; j++) {
@@ -91,7 +85,7 @@ static void an_error_may_be_a_code_alone(void** state) {
   weft_peer_kit_t kit;
   call_t call;
   (void)state;
-  open_links(&kit);
+  weft_peer_kit_open_linked(&kit);
   static const int64_t sent[] = {WEFT_STATUS_NOT_FOUND, 0, -1, 100000};
   static const weft_status_code_t expected[] = {
       WEFT_STATUS_NOT_FOUND, WEFT_STATUS_DATA_LOSS, WEFT_STATUS_DATA_LOSS,
@@ -126,7 +120,7 @@ static void a_reply_that_makes_no_sense_is_an_error(void** state) {
   for (int is_error = 0; is_error < 2; is_error++) {
     weft_peer_kit_t kit;
     call_t call;
-    open_links(&kit);
+    weft_peer_kit_open_linked(&kit);
     add(&kit, 1, &call);
     frame.head.id = call.id;
     frame.head.flags = is_error ? WEFT_FRAME_ERROR : 0;
@@ -146,7 +140,7 @@ static void a_late_reply_is_nobodys(void** state) {
   call_t next;
   uint64_t id;
   (void)state;
-  open_links(&kit);
+  weft_peer_kit_open_linked(&kit);
   add(&kit, 1, &call);
   assert_true(weft_calls_take(&call.pending, &id));
   assert_int_equal(id, call.id);
@@ -172,7 +166,7 @@ static void only_who_was_called_may_answer(void** state) {
   weft_peer_kit_t kit;
   call_t call;
   (void)state;
-  open_links(&kit);
+  weft_peer_kit_open_linked(&kit);
   add(&kit, 1, &call);
   reply(&kit, 2, call.id, 5);
   assert_int_equal(call.count, 0);
@@ -190,7 +184,7 @@ static void death_ends_the_calls_to_the_dead_each_once(void** state) {
   call_t other;
   uint64_t id;
   (void)state;
-  open_links(&kit);
+  weft_peer_kit_open_linked(&kit);
   for (int i = 0; i < CALLS; i++) {
     add(&kit, 1, &calls[i]);
   }
@@ -222,7 +216,7 @@ static void the_dead_cannot_be_called(void** state) {
   weft_peer_kit_t kit;
   call_t call;
   (void)state;
-  open_links(&kit);
+  weft_peer_kit_open_linked(&kit);
   weft_peer_kit_kill(&kit, 1);
   init_call(&call);
   weft_kit_assert_status_says(
@@ -237,7 +231,7 @@ static void without_memory_there_is_no_call(void** state) {
   weft_peer_kit_t kit;
   call_t call;
   (void)state;
-  open_links(&kit);
+  weft_peer_kit_open_linked(&kit);
   init_call(&call);
   weft_kit_allocator_fail(&kit.memory, 0, UINT64_MAX);
   weft_kit_assert_status(
@@ -253,7 +247,7 @@ static void the_end_of_the_runtime_ends_calls(void** state) {
   weft_peer_kit_t kit;
   call_t call;
   (void)state;
-  open_links(&kit);
+  weft_peer_kit_open_linked(&kit);
   add(&kit, 1, &call);
   weft_peers_stop(kit.members[0].runtime);
   assert_int_equal(call.count, 1);

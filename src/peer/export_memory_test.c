@@ -16,10 +16,7 @@ typedef struct scene {
 
 static void open_scene(scene_t* scene) {
   weft_peer_kit_t* kit = &scene->kit;
-  weft_peer_kit_open(kit, 1);
-  for (uint32_t rank = 1; rank < WEFT_PEER_KIT_RANKS; rank++) {
-    weft_peer_kit_connect(kit, 0, rank);
-  }
+  weft_peer_kit_open_linked(kit);
   weft_kit_assert_ok(weft_promise_create(kit->members[0].runtime,
                                          &scene->promise, &scene->future));
 }

@@ -8,13 +8,6 @@
 
 enum { NUMBER = 41, CALL_ID = 99 };
 
-static void open_links(weft_peer_kit_t* kit) {
-  weft_peer_kit_open(kit, 1);
-  for (uint32_t rank = 1; rank < WEFT_PEER_KIT_RANKS; rank++) {
-    weft_peer_kit_connect(kit, 0, rank);
-  }
-}
-
 // Nothing is left of any future.
 static void close_links(weft_peer_kit_t* kit) {
   weft_peer_kit_run(kit);
@@ -71,7 +64,7 @@ static void a_value_is_sent_when_it_is_there(void** state) {
   weft_peer_kit_t kit;
   pair_t pair;
   (void)state;
-  open_links(&kit);
+  weft_peer_kit_open_linked(&kit);
   make_pair(&kit, &pair);
   uint64_t id = share(&kit, &pair);
   assert_null(weft_peer_kit_take(&kit, 1, 0));
@@ -91,7 +84,7 @@ static void a_future_may_be_shared_more_than_once(void** state) {
   weft_peer_kit_t kit;
   pair_t pair;
   (void)state;
-  open_links(&kit);
+  weft_peer_kit_open_linked(&kit);
   make_pair(&kit, &pair);
   uint64_t first = share(&kit, &pair);
   uint64_t second = share(&kit, &pair);
@@ -110,7 +103,7 @@ static void a_future_may_be_shared_more_than_once(void** state) {
 static void a_future_that_is_done_is_sent_as_what_it_holds(void** state) {
   weft_peer_kit_t kit;
   (void)state;
-  open_links(&kit);
+  weft_peer_kit_open_linked(&kit);
   for (int is_error = 0; is_error < 2; is_error++) {
     pair_t pair;
     make_pair(&kit, &pair);
@@ -128,7 +121,7 @@ static void who_has_died_is_sent_nothing(void** state) {
   weft_peer_kit_t kit;
   pair_t pair;
   (void)state;
-  open_links(&kit);
+  weft_peer_kit_open_linked(&kit);
   make_pair(&kit, &pair);
   share(&kit, &pair);
   weft_peer_kit_kill(&kit, 1);
@@ -141,7 +134,7 @@ static void the_end_of_the_runtime_ends_what_was_shared(void** state) {
   weft_peer_kit_t kit;
   pair_t pair;
   (void)state;
-  open_links(&kit);
+  weft_peer_kit_open_linked(&kit);
   make_pair(&kit, &pair);
   share(&kit, &pair);
   share(&kit, &pair);
@@ -215,7 +208,7 @@ static void play_owner(const char* steps, const char* expected) {
   weft_peer_kit_t kit;
   pair_t pair;
   char course[8];
-  open_links(&kit);
+  weft_peer_kit_open_linked(&kit);
   make_pair(&kit, &pair);
   kit.call = pair.future;
   kit.call_origin = (weft_origin_name_t){weft_peer_kit_peer(&kit, 0, 2),
@@ -261,7 +254,7 @@ static void a_dead_maker_is_not_asked(void** state) {
   pair_t pair;
   char course[8];
   (void)state;
-  open_links(&kit);
+  weft_peer_kit_open_linked(&kit);
   make_pair(&kit, &pair);
   kit.call = pair.future;
   kit.call_origin = (weft_origin_name_t){weft_peer_kit_peer(&kit, 0, 2),
@@ -295,7 +288,7 @@ static void what_is_served_goes_to_whom_the_caller_says(void** state) {
   pair_t pair;
   (void)state;
   for (int is_error = 0; is_error < 2; is_error++) {
-    open_links(&kit);
+    weft_peer_kit_open_linked(&kit);
     make_pair(&kit, &pair);
     kit.served = pair.future;
     kit.served_id = CALL_ID;
@@ -318,7 +311,7 @@ static void what_was_shared_is_sent_on(void** state) {
   weft_peer_kit_t kit;
   pair_t pair;
   (void)state;
-  open_links(&kit);
+  weft_peer_kit_open_linked(&kit);
   make_pair(&kit, &pair);
   uint64_t id = share(&kit, &pair);
   assert_int_equal(ask(&kit, WEFT_ORIGIN_EXPORT, id, holder_of(2))->endpoint,
@@ -334,7 +327,7 @@ static void what_cannot_be_sent_on_is_refused(void** state) {
   weft_peer_kit_t kit;
   pair_t pair;
   (void)state;
-  open_links(&kit);
+  weft_peer_kit_open_linked(&kit);
   make_pair(&kit, &pair);
   kit.served = pair.future;
   kit.served_id = CALL_ID;
@@ -368,7 +361,7 @@ static void what_was_shared_with_others_is_refused(void** state) {
   pair_t pair;
   uint64_t id;
   (void)state;
-  open_links(&kit);
+  weft_peer_kit_open_linked(&kit);
   make_pair(&kit, &pair);
   weft_kit_assert_ok(weft_peer_kit_send(
       &kit, 0, 3, WEFT_ARGUMENTS(weft_future_lend(pair.future))));
@@ -384,7 +377,7 @@ static void what_was_shared_with_others_is_refused(void** state) {
 static void asking_in_an_unknown_form_closes_the_link(void** state) {
   weft_peer_kit_t kit;
   (void)state;
-  open_links(&kit);
+  weft_peer_kit_open_linked(&kit);
   const weft_frame_t head = {.type = WEFT_FRAME_SUBSCRIBE, .id = 1};
   const weft_value_t values[] = {weft_int64(0), weft_int64(0), weft_int64(0)};
   weft_peer_kit_tell_scalars(&kit, 1, 0, &head, values, 3);

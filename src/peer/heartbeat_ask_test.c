@@ -32,11 +32,8 @@ static void describe_loss(const weft_pending_t* pending, char* buffer,
 }
 
 static void open_links(weft_peer_kit_t* kit) {
-  weft_peer_kit_open(kit, 1);
+  weft_peer_kit_open_linked(kit);
   weft_peers_of(kit->members[0].runtime)->tick_ns = TICK_NS;
-  for (uint32_t rank = 1; rank < WEFT_PEER_KIT_RANKS; rank++) {
-    weft_peer_kit_connect(kit, 0, rank);
-  }
 }
 
 static void add(weft_peer_kit_t* kit, uint32_t rank, call_t* call) {

@@ -294,6 +294,14 @@ static inline void weft_peer_kit_connect(weft_peer_kit_t* kit, uint32_t a,
   weft_peer_kit_attach(kit, b, a, links[1]);
 }
 
+// Rank 0 is a runtime and has a link to each of the others, which are played.
+static inline void weft_peer_kit_open_linked(weft_peer_kit_t* kit) {
+  weft_peer_kit_open(kit, 1);
+  for (uint32_t rank = 1; rank < WEFT_PEER_KIT_RANKS; rank++) {
+    weft_peer_kit_connect(kit, 0, rank);
+  }
+}
+
 // The process of a rank ends.
 static inline void weft_peer_kit_kill(weft_peer_kit_t* kit, uint32_t rank) {
   weft_sim_kill(kit->net, kit->members[rank].runtime);

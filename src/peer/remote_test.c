@@ -24,11 +24,8 @@ static void read_call(weft_peer_t* peer, const weft_frame_t* frame) {
 
 static void open_links(weft_peer_kit_t* kit) {
   named = NULL;
-  weft_peer_kit_open(kit, 1);
+  weft_peer_kit_open_linked(kit);
   kit->on_frame = read_call;
-  for (uint32_t rank = 1; rank < WEFT_PEER_KIT_RANKS; rank++) {
-    weft_peer_kit_connect(kit, 0, rank);
-  }
 }
 
 static size_t import_count(weft_peer_kit_t* kit) {

@@ -42,11 +42,13 @@ static bool gate_is_open;
 static _Atomic int64_t started_count;
 static _Atomic int64_t cancelled_count;
 
-#define HANDLER(name)                                             \
-  static weft_status_t name(weft_context_t* context, void* state, \
-                            const weft_value_t* arguments,        \
-                            weft_value_t* out_result)
-#define UNUSED(name) ((void)(name))
+// Few handlers use all of what they are given.
+#define MAYBE_UNUSED __attribute__((unused))
+#define HANDLER(name)                                                   \
+  static weft_status_t name(MAYBE_UNUSED weft_context_t* context,       \
+                            MAYBE_UNUSED void* state,                   \
+                            MAYBE_UNUSED const weft_value_t* arguments, \
+                            MAYBE_UNUSED weft_value_t* out_result)
 
 static const weft_allocator_t* allocator_of(const puppet_t* puppet) {
   return weft_runtime_allocator(puppet->runtime);
@@ -98,22 +100,16 @@ static void deinit(void* state) {
 // --- Values -----------------------------------------------------------------
 
 HANDLER(echo) {
-  UNUSED(context);
-  UNUSED(state);
   *out_result = weft_value_retain(arguments[0]);
   return WEFT_OK;
 }
 
 HANDLER(add) {
-  UNUSED(context);
-  UNUSED(state);
   *out_result = weft_int64(int_of(arguments[0]) + int_of(arguments[1]));
   return WEFT_OK;
 }
 
 HANDLER(sum_ten) {
-  UNUSED(context);
-  UNUSED(state);
   int64_t sum = 0;
   for (int i = 0; i < 10; i++) {
     sum += int_of(arguments[i]);
@@ -123,8 +119,6 @@ HANDLER(sum_ten) {
 }
 
 HANDLER(note) {
-  UNUSED(context);
-  UNUSED(out_result);
   puppet_t* puppet = state;
   if (puppet->log_count == puppet->log_capacity) {
     puppet->log_capacity = puppet->log_capacity * 2 + 64;
@@ -137,8 +131,6 @@ HANDLER(note) {
 }
 
 HANDLER(give_log) {
-  UNUSED(context);
-  UNUSED(arguments);
   const puppet_t* puppet = state;
   weft_value_t* values = calloc(puppet->log_count + 1, sizeof(*values));
   for (size_t i = 0; i < puppet->log_count; i++) {
@@ -151,9 +143,6 @@ HANDLER(give_log) {
 }
 
 HANDLER(fail_so) {
-  UNUSED(context);
-  UNUSED(state);
-  UNUSED(out_result);
   const char* text;
   WEFT_RETURN_IF_ERROR(weft_value_as_string(arguments[1], &text, NULL));
   weft_status_t root =
@@ -163,8 +152,6 @@ HANDLER(fail_so) {
 }
 
 HANDLER(sum) {
-  UNUSED(context);
-  UNUSED(state);
   const weft_tensor_t* tensor;
   int64_t total = 0;
   WEFT_RETURN_IF_ERROR(weft_value_as_tensor(arguments[0], &tensor));
@@ -180,7 +167,6 @@ HANDLER(sum) {
 }
 
 HANDLER(make_tensor) {
-  UNUSED(context);
   const puppet_t* puppet = state;
   *out_result = puppet_tensor(puppet->runtime, int_of(arguments[0]),
                               arguments[1].as.boolean);
@@ -188,8 +174,6 @@ HANDLER(make_tensor) {
 }
 
 HANDLER(keep) {
-  UNUSED(context);
-  UNUSED(out_result);
   puppet_t* puppet = state;
   weft_value_release(puppet->kept);
   puppet->kept = weft_value_retain(arguments[0]);
@@ -197,17 +181,12 @@ HANDLER(keep) {
 }
 
 HANDLER(give_kept) {
-  UNUSED(context);
-  UNUSED(arguments);
   const puppet_t* puppet = state;
   *out_result = weft_value_retain(puppet->kept);
   return WEFT_OK;
 }
 
 HANDLER(forget) {
-  UNUSED(context);
-  UNUSED(arguments);
-  UNUSED(out_result);
   puppet_t* puppet = state;
   weft_value_release(puppet->kept);
   puppet->kept = weft_none();
@@ -215,8 +194,6 @@ HANDLER(forget) {
 }
 
 HANDLER(give_init) {
-  UNUSED(context);
-  UNUSED(arguments);
   const puppet_t* puppet = state;
   *out_result = weft_value_retain(puppet->init);
   return WEFT_OK;
@@ -225,16 +202,12 @@ HANDLER(give_init) {
 // --- Replies ----------------------------------------------------------------
 
 HANDLER(hold) {
-  UNUSED(arguments);
-  UNUSED(out_result);
   puppet_t* puppet = state;
   weft_assert(puppet->held_count < HELD_LIMIT);
   return weft_context_take_reply(context, &puppet->held[puppet->held_count++]);
 }
 
 HANDLER(answer) {
-  UNUSED(context);
-  UNUSED(out_result);
   puppet_t* puppet = state;
   weft_status_t error;
   weft_assert(puppet->held_first < puppet->held_count);
@@ -251,9 +224,6 @@ HANDLER(answer) {
 }
 
 HANDLER(drop) {
-  UNUSED(context);
-  UNUSED(arguments);
-  UNUSED(out_result);
   puppet_t* puppet = state;
   weft_assert(puppet->held_first < puppet->held_count);
   weft_promise_release(puppet->held[puppet->held_first++]);
@@ -271,7 +241,6 @@ static weft_status_t call_other(const puppet_t* puppet,
 }
 
 HANDLER(relay) {
-  UNUSED(context);
   weft_future_t* future;
   WEFT_RETURN_IF_ERROR(call_other(state, arguments, &future));
   weft_status_t status =
@@ -281,7 +250,6 @@ HANDLER(relay) {
 }
 
 HANDLER(forward) {
-  UNUSED(out_result);
   weft_future_t* future;
   weft_promise_t* promise;
   WEFT_RETURN_IF_ERROR(call_other(state, arguments, &future));
@@ -297,27 +265,19 @@ HANDLER(forward) {
 // --- Lives ------------------------------------------------------------------
 
 HANDLER(monitor) {
-  UNUSED(state);
-  UNUSED(out_result);
   return weft_context_monitor(context, actor_of(arguments[0]), PUPPET_ENDED);
 }
 
 HANDLER(unmonitor) {
-  UNUSED(state);
-  UNUSED(out_result);
   weft_context_unmonitor(context, actor_of(arguments[0]));
   return WEFT_OK;
 }
 
 HANDLER(link_to) {
-  UNUSED(state);
-  UNUSED(out_result);
   return weft_context_link(context, actor_of(arguments[0]));
 }
 
 HANDLER(unlink_from) {
-  UNUSED(state);
-  UNUSED(out_result);
   weft_context_unlink(context, actor_of(arguments[0]));
   return WEFT_OK;
 }
@@ -332,8 +292,6 @@ static void match_notice(puppet_t* puppet) {
 }
 
 HANDLER(ended) {
-  UNUSED(context);
-  UNUSED(out_result);
   puppet_t* puppet = state;
   weft_assert(puppet->notice_count < 64);
   WEFT_RETURN_IF_ERROR(
@@ -345,8 +303,6 @@ HANDLER(ended) {
 }
 
 HANDLER(notice) {
-  UNUSED(arguments);
-  UNUSED(out_result);
   puppet_t* puppet = state;
   weft_assert(puppet->waiting == NULL);
   WEFT_RETURN_IF_ERROR(weft_context_take_reply(context, &puppet->waiting));
@@ -355,16 +311,12 @@ HANDLER(notice) {
 }
 
 HANDLER(notices) {
-  UNUSED(context);
-  UNUSED(arguments);
   const puppet_t* puppet = state;
   *out_result = weft_int64((int64_t)puppet->notice_count);
   return WEFT_OK;
 }
 
 HANDLER(stop_self) {
-  UNUSED(state);
-  UNUSED(out_result);
   weft_status_t reason = WEFT_OK;
   if (weft_value_kind(arguments[0]) == WEFT_KIND_STATUS) {
     WEFT_RETURN_IF_ERROR(weft_value_as_status(arguments[0], &reason));
@@ -374,8 +326,6 @@ HANDLER(stop_self) {
 }
 
 HANDLER(stop_other) {
-  UNUSED(context);
-  UNUSED(out_result);
   const puppet_t* puppet = state;
   weft_status_t reason = WEFT_OK;
   if (weft_value_kind(arguments[2]) == WEFT_KIND_STATUS) {
@@ -387,8 +337,6 @@ HANDLER(stop_other) {
 }
 
 HANDLER(await_exit) {
-  UNUSED(context);
-  UNUSED(out_result);
   const puppet_t* puppet = state;
   weft_future_t* exited;
   WEFT_RETURN_IF_ERROR(
@@ -397,7 +345,6 @@ HANDLER(await_exit) {
 }
 
 HANDLER(spawn_other) {
-  UNUSED(context);
   const puppet_t* puppet = state;
   weft_actor_t actor;
   const weft_spawn_options_t options = {.place =
@@ -411,8 +358,6 @@ HANDLER(spawn_other) {
 // --- Names ------------------------------------------------------------------
 
 HANDLER(register_name) {
-  UNUSED(context);
-  UNUSED(out_result);
   const puppet_t* puppet = state;
   const char* name;
   WEFT_RETURN_IF_ERROR(weft_value_as_string(arguments[0], &name, NULL));
@@ -420,8 +365,6 @@ HANDLER(register_name) {
 }
 
 HANDLER(unregister_name) {
-  UNUSED(context);
-  UNUSED(out_result);
   const puppet_t* puppet = state;
   const char* name;
   WEFT_RETURN_IF_ERROR(weft_value_as_string(arguments[0], &name, NULL));
@@ -443,7 +386,6 @@ HANDLER(lookup) {
 // --- The process ------------------------------------------------------------
 
 HANDLER(time_left) {
-  UNUSED(arguments);
   const puppet_t* puppet = state;
   int64_t deadline_ns = weft_context_deadline_ns(context);
   *out_result =
@@ -454,7 +396,6 @@ HANDLER(time_left) {
 }
 
 HANDLER(who) {
-  UNUSED(arguments);
   const puppet_t* puppet = state;
   const weft_value_t values[] = {
       weft_actor_value(weft_context_self(context)),
@@ -466,10 +407,6 @@ HANDLER(who) {
 }
 
 HANDLER(gate) {
-  UNUSED(context);
-  UNUSED(state);
-  UNUSED(arguments);
-  UNUSED(out_result);
   pthread_mutex_lock(&gate_lock);
   while (!gate_is_open) {
     pthread_cond_wait(&gate_opened, &gate_lock);
@@ -479,10 +416,6 @@ HANDLER(gate) {
 }
 
 HANDLER(open_gate) {
-  UNUSED(context);
-  UNUSED(state);
-  UNUSED(arguments);
-  UNUSED(out_result);
   pthread_mutex_lock(&gate_lock);
   gate_is_open = true;
   pthread_cond_broadcast(&gate_opened);
@@ -491,9 +424,6 @@ HANDLER(open_gate) {
 }
 
 HANDLER(until_cancelled) {
-  UNUSED(state);
-  UNUSED(arguments);
-  UNUSED(out_result);
   // Relaxed: read by whoever asks again and again.
   atomic_fetch_add_explicit(&started_count, 1, memory_order_relaxed);
   while (!weft_context_is_cancelled(context)) {
@@ -505,9 +435,6 @@ HANDLER(until_cancelled) {
 }
 
 HANDLER(cancelled) {
-  UNUSED(context);
-  UNUSED(state);
-  UNUSED(arguments);
   // Relaxed: as above.
   *out_result =
       weft_int64(atomic_load_explicit(&cancelled_count, memory_order_relaxed));
@@ -515,9 +442,6 @@ HANDLER(cancelled) {
 }
 
 HANDLER(started) {
-  UNUSED(context);
-  UNUSED(state);
-  UNUSED(arguments);
   // Relaxed: as above.
   *out_result =
       weft_int64(atomic_load_explicit(&started_count, memory_order_relaxed));
@@ -541,8 +465,6 @@ puppet_figures_t puppet_own_figures(weft_runtime_t* runtime) {
 }
 
 HANDLER(figures) {
-  UNUSED(context);
-  UNUSED(arguments);
   const puppet_t* puppet = state;
   puppet_figures_t own = puppet_own_figures(puppet->runtime);
   weft_value_t values[FIGURE_COUNT];
@@ -554,7 +476,6 @@ HANDLER(figures) {
 }
 
 HANDLER(flood) {
-  UNUSED(context);
   const puppet_t* puppet = state;
   int64_t count = int_of(arguments[1]);
   int64_t sent = 0;
@@ -570,18 +491,11 @@ HANDLER(flood) {
 }
 
 HANDLER(die) {
-  UNUSED(context);
-  UNUSED(state);
-  UNUSED(arguments);
-  UNUSED(out_result);
   (void)raise(SIGKILL);
   return WEFT_OK;
 }
 
 HANDLER(arm) {
-  UNUSED(context);
-  UNUSED(state);
-  UNUSED(out_result);
   weft_crash_point_arm((uint64_t)int_of(arguments[0]));
   return WEFT_OK;
 }
