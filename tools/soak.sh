@@ -29,7 +29,7 @@ full   src-actor-room          1 -                       -
 bytes  src-job-hostile       100 make_noise          30000
 bytes  src-link-shm-hostile  100 random_lane         30000
 bytes  src-wire-hostile      100 any_byte_may_be_another 20000
-bytes  tests-process-hostile   1 -                       -
+bytes  tests-process-hostile  20 hostile_jobs         1200
 seeds  src-memory-protocol  1000 live              1000000
 seeds  tests-sim-actors     2000 run_world         1000000
 seeds  tests-sim-bank       1000 run_bank          1000000

@@ -324,15 +324,7 @@ static void keep_quiet(weft_runtime_options_t* options) {
 }
 
 static void launch_all(const process_test_t* test) {
-  const char* only = getenv("WEFT_TEST_SEED");
-  if (only != NULL) {
-    process_run(test, strtoull(only, NULL, 10), NULL);
-    return;
-  }
-  uint64_t jobs = process_is_slow() ? JOBS / 4 : JOBS;
-  for (uint64_t seed = 0; seed < jobs; seed++) {
-    process_run(test, seed, NULL);
-  }
+  process_run_seeds(test, JOBS, "hostile_jobs", 1);
 }
 
 int main(int argument_count, char** arguments) {

@@ -288,6 +288,15 @@ void process_run(const process_test_t* test, uint64_t argument,
   }
 }
 
+void process_run_seeds(const process_test_t* test, uint64_t plain,
+                       const char* what, uint64_t amount) {
+  weft_kit_seeds_t seeds = weft_kit_seeds(plain);
+  for (uint64_t i = 0; i < seeds.count; i++) {
+    process_run(test, seeds.first + i, NULL);
+    weft_kit_say_amount(what, amount);
+  }
+}
+
 // --- The program ------------------------------------------------------------
 
 static void launch_test(void** state) {

@@ -62,6 +62,11 @@ typedef struct process_endings {
 void process_run(const process_test_t* test, uint64_t argument,
                  process_endings_t* out_endings);
 
+// Runs a job for each seed, which is its argument: `plain` of them in a plain
+// build (see kit.h). Each that passes is so many of `what`.
+void process_run_seeds(const process_test_t* test, uint64_t plain,
+                       const char* what, uint64_t amount);
+
 // --- In a member ------------------------------------------------------------
 
 uint64_t process_argument(void);

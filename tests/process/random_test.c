@@ -284,11 +284,7 @@ static void some_die_at_random(weft_runtime_t* runtime) {
 }
 
 static void launch_all(const process_test_t* test) {
-  weft_kit_seeds_t jobs = weft_kit_seeds((KILLS - 1) / KILLS_A_JOB + 1);
-  for (uint64_t i = 0; i < jobs.count; i++) {
-    process_run(test, jobs.first + i, NULL);
-    weft_kit_say_amount("kills", KILLS_A_JOB);
-  }
+  process_run_seeds(test, (KILLS - 1) / KILLS_A_JOB + 1, "kills", KILLS_A_JOB);
 }
 
 int main(int argument_count, char** arguments) {
