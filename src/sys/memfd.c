@@ -15,6 +15,9 @@
 #define F_SEAL_FUTURE_WRITE 0x0010
 #endif
 
+// What is reserved at once: some 0.3 ms.
+#define PIECE_BYTES ((size_t)1 << 20)
+
 #define SIZE_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
 size_t weft_sys_page_bytes(void) {
@@ -68,15 +71,22 @@ static weft_status_t map(weft_memfd_t* memfd, bool may_write) {
 
 // --- Making -----------------------------------------------------------------
 
+// Piece by piece: kernels give back all of a call that a signal interrupts, so
+// a timer that rings while a large one is reserved would have it begin again
+// for ever.
 static weft_status_t reserve(const weft_memfd_t* memfd) {
-  int error;
-  do {
-    error = fallocate(memfd->descriptor, 0, 0, (off_t)memfd->size_bytes) == 0
-                ? 0
-                : errno;
-  } while (error == EINTR);
-  return error == 0 ? WEFT_OK
-                    : failed(error, "cannot be reserved", memfd->size_bytes);
+  size_t done_bytes = 0;
+  while (done_bytes < memfd->size_bytes) {
+    size_t rest_bytes = memfd->size_bytes - done_bytes;
+    size_t piece_bytes = rest_bytes < PIECE_BYTES ? rest_bytes : PIECE_BYTES;
+    if (fallocate(memfd->descriptor, 0, (off_t)done_bytes,
+                  (off_t)piece_bytes) == 0) {
+      done_bytes += piece_bytes;
+    } else if (errno != EINTR) {
+      return failed(errno, "cannot be reserved", memfd->size_bytes);
+    }
+  }
+  return WEFT_OK;
 }
 
 static weft_status_t seal(const weft_memfd_t* memfd,
