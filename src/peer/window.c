@@ -89,19 +89,23 @@ void weft_window_receive_credit(weft_peer_t* peer, const weft_frame_t* frame) {
 // --- Messages that this runtime receives ------------------------------------
 
 // Tells the peer how many are done; the lock is held.
-static weft_status_t write_credit(weft_outgoing_t* outgoing,
-                                  weft_peer_t* peer) {
-  weft_window_t* window = WEFT_CONTAINER_OF(outgoing, weft_window_t, credit);
-  uint64_t key = window->node.key & ~OURS;
+static weft_status_t write_count(weft_peer_t* peer, uint64_t key,
+                                 uint32_t count) {
   weft_frame_t frame = {
       .type = WEFT_FRAME_CREDIT,
-      .id = window->done,
+      .id = count,
       .target_index = (uint32_t)(key >> 32),
       .target_generation = (uint32_t)key,
       .timeout_ns = INT64_MAX,
   };
+  return weft_peer_write_locked(peer, &frame, NULL, 0, WEFT_LINK_RESERVED);
+}
+
+static weft_status_t write_credit(weft_outgoing_t* outgoing,
+                                  weft_peer_t* peer) {
+  weft_window_t* window = WEFT_CONTAINER_OF(outgoing, weft_window_t, credit);
   WEFT_RETURN_IF_ERROR(
-      weft_peer_write_locked(peer, &frame, NULL, 0, WEFT_LINK_RESERVED));
+      write_count(peer, window->node.key & ~OURS, window->done));
   window->done = 0;
   return WEFT_OK;
 }
@@ -127,27 +131,40 @@ static weft_outgoing_t* tell_locked(weft_window_t* window, uint32_t batch) {
   return &window->credit;
 }
 
-// Counts messages. Without memory they are never reported as done; the peer's
-// window stays smaller by them. The lock is held.
-static weft_outgoing_t* count_locked(weft_peer_t* peer, uint64_t key,
-                                     uint32_t count) {
+// Counts messages, or tells of them at once if there is no memory to count. The
+// lock is held. Errors: RESOURCE_EXHAUSTED: there is no room either.
+static weft_status_t count_locked(weft_peer_t* peer, uint64_t key,
+                                  uint32_t count,
+                                  weft_outgoing_t** out_credit) {
   weft_window_t* window = find_or_add(peer, key | OURS);
   if (window != NULL) {
     window->done += count;
+    *out_credit = tell_locked(window, WEFT_WINDOW_BATCH);
+    return WEFT_OK;
   }
-  return tell_locked(window, WEFT_WINDOW_BATCH);
+  weft_status_t status = write_count(peer, key, count);
+  weft_peer_flush_locked(peer);
+  return weft_status_ignore(status) != WEFT_STATUS_WOULD_BLOCK
+             ? WEFT_OK
+             : weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED,
+                                "no memory for what rank %u may send",
+                                peer->rank);
 }
 
 void weft_window_done(weft_peer_t* peer, uint32_t index, uint32_t generation,
                       uint32_t count) {
   weft_outgoing_t* credit = NULL;
+  weft_status_t status = WEFT_OK;
   weft_mutex_lock(&peer->lock);
   if (weft_peer_state(peer) != WEFT_PEER_DEAD) {
-    credit = count_locked(peer, key_of(index, generation), count);
+    status = count_locked(peer, key_of(index, generation), count, &credit);
   }
   weft_mutex_unlock(&peer->lock);
   if (credit != NULL) {
     weft_peer_send(peer, credit);
+  } else if (status != WEFT_OK) {
+    // The peer must not wait for ever for what it is not told.
+    weft_peer_break(peer, status);
   }
 }
 

@@ -231,7 +231,7 @@ static void the_dead_are_told_nothing(void** state) {
   weft_peer_kit_close(&place.kit);
 }
 
-// The messages are dealt with all the same; the peer is told fewer.
+// The peer is told at once, or its window would stay smaller for ever.
 static void without_memory_there_is_no_window(void** state) {
   place_t place;
   bool is_exhausted = false;
@@ -245,9 +245,14 @@ static void without_memory_there_is_no_window(void** state) {
     assert_int_equal(window_count(&place), is_exhausted ? index : index + 1);
     index++;
   }
-  weft_window_done(place.peer, 9, 4, WEFT_WINDOW_BATCH);
+  weft_window_done(place.peer, 9, 4, 1);
   assert_int_equal(window_count(&place), index - 1);
   weft_kit_allocator_fail(&place.kit.memory, 0, 0);
+  const weft_frame_t* frame =
+      weft_peer_kit_expect(&place.kit, 1, 0, WEFT_FRAME_CREDIT);
+  assert_int_equal(frame->id, 1);
+  assert_int_equal(frame->target_index, 9);
+  assert_int_equal(frame->target_generation, 4);
   assert_null(weft_peer_kit_take(&place.kit, 1, 0));
   weft_peer_kit_close(&place.kit);
 }
