@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "memory/arena_internal.h"
+#include "sys/local.h"
 #include "value/tensor_internal.h"
 
 _Static_assert(sizeof(weft_block_t) == 64, "one cache line");
@@ -33,6 +34,11 @@ weft_status_t weft_arena_create(weft_runtime_t* runtime, uint64_t limit_bytes,
   arena->holds = 1;
   arena->figures.limit_bytes =
       whole_pages(limit_bytes > 0 ? limit_bytes : weft_sys_memory_bytes() / 2);
+  weft_status_t status = weft_sys_random(&arena->secret);
+  if (status != WEFT_OK) {
+    weft_memory_free(runtime->allocator, arena, sizeof(*arena));
+    return status;
+  }
   weft_mutex_init(&arena->lock);
   weft_dlist_init(&arena->open);
   weft_dlist_init(&arena->empty);
@@ -140,9 +146,12 @@ bool weft_arena_find(weft_arena_t* arena, const weft_storage_t* storage,
     return false;
   }
   const weft_memfd_t* memfd = &block->segment->memfd;
+  weft_mutex_lock(&arena->lock);
+  uint32_t generation = block->generation;
+  weft_mutex_unlock(&arena->lock);
   *out_name = (weft_block_name_t){
       .segment = block->segment->number,
-      .generation = block->generation,
+      .generation = generation,
       .offset_bytes = (uint64_t)((char*)storage->data - (char*)memfd->data),
       .size_bytes = storage->size_bytes,
       .segment_bytes = memfd->size_bytes,

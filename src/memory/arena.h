@@ -12,28 +12,45 @@
 // does not end. Segments are sealed: only this process writes them, and what
 // describes them is in private memory.
 //
-// Loans are counted for each block and holder (a runtime):
+// Loans are counted for each block, lender and holder (runtimes):
 //
 //   owner A          B                  C             A counts
-//   lend(B) -------> has it                           B 1
-//                    lend_on(C) -> A                  B 1  C 1
+//   lend(B) -------> has it                           A>B 1
+//                    lend_on(C) -> A                  A>B 1  B>C 1
 //                    message ---------> has it
-//                    give_back -> A     |             C 1
+//                    give_back -> A     |                    B>C 1
 //                                       give_back     none: the loan ends
 //
 // Each runtime writes to A in order, but what C writes may arrive before what
-// B wrote earlier: then C stands at -1 for a moment. So a loan ends when
-// *every* count is 0, not when their sum is. That suffices: take a loan that
-// somebody still has, of which A has not seen the end. If A sees 0 for its
-// holder, then A has seen the end of another loan of that holder whose
-// beginning it has not seen yet. Its lender wrote that beginning while it had a
-// loan itself, and writes the end of that one behind it; so A has not seen that
-// end either. The same holds for that loan, which began earlier. This leads
-// back to a loan that A gave itself, whose beginning it has seen: its holder is
-// not at 0.
+// B wrote earlier: then B>C stands at -1 for a moment, or C lends on a block
+// that A does not know it to have. What a lender says counts only once A knows
+// that the lender has had the block: once a loan to it counts. A loan ends when
+// no count is above zero. That suffices. Take a loan that somebody still has,
+// and say that none is above zero. If it does not count yet, call it X; else A
+// has seen the end of another one, X, of that lender and holder, that does not
+// count yet. The lender of X had a loan itself when it wrote of X, and writes
+// the end of that one behind it. When A has not read of X, or had just read it
+// and did not count it, that one did not count either; or it did, and then A
+// had seen the end of yet another, which did not count. Either began before X,
+// and the same holds for it. This leads back to a loan that A gave itself,
+// which counts at once: its count is above zero.
+//
+// Nobody is believed about others. Whoever lies to A changes counts of loans
+// that it gives or has itself. So it can give up what it has, take away what
+// it says to have given, and keep a block by lending it on as long as it has it
+// itself; it can neither end what others have from others, nor keep a block
+// that it does not have. C may be told by a liar B that it has a loan: what C
+// then tells of it changes the count of B>C, which is above zero for no reason
+// of B's, and is no fault of C's. So of a block that is not lent, or is not
+// lent any more, nothing is held against C, unless C names A as the lender; and
+// nothing of it is kept: when the block is lent next, its name is another. One
+// thing is not promised. If C believes B about a block that C really has from
+// others, too, and lends that on to D twice, and D's end of the false loan
+// overtakes C's news of it, then A takes it for the end of the true one.
 //
 // A holder that dies is struck off after everything it wrote has been dealt
-// with. Its loans end, and what somebody lends on to it later is ignored. So
+// with. Its loans end, and so does at once what somebody lends on to it later,
+// which may still show that what it lent on itself counts. So
 // that A does not miss a loan of a lender that dies, `lend_on` is made visible
 // to A before the message is to C. If the lender dies between the two, C has a
 // loan that it does not know of, and the block is kept until C ends: so nothing
@@ -68,7 +85,8 @@ static inline weft_holder_t weft_holder_make(uint16_t rank,
 // never followed.
 typedef struct weft_block_name {
   uint32_t segment;
-  // Which use of the segment; a name of an old use finds nothing.
+  // Which time the block is lent: a new one whenever it was not lent before. So
+  // a name of an old time finds nothing, and none can be made up beforehand.
   uint32_t generation;
   uint64_t offset_bytes;
   uint64_t size_bytes;
@@ -93,7 +111,8 @@ weft_status_t weft_arena_storage(weft_arena_t* arena, size_t size_bytes,
                                  weft_storage_t** out_storage);
 
 // True, and the name of its block, for a storage of this arena that has any
-// bytes. The caller holds the storage.
+// bytes. The caller holds the storage; while the block is not lent the name is
+// that of the last time.
 bool weft_arena_find(weft_arena_t* arena, const weft_storage_t* storage,
                      weft_block_name_t* out_name);
 
@@ -102,20 +121,30 @@ bool weft_arena_find(weft_arena_t* arena, const weft_storage_t* storage,
 // PEER_DIED for a holder that was struck off; RESOURCE_EXHAUSTED.
 weft_status_t weft_arena_lend(weft_arena_t* arena, weft_storage_t* storage,
                               weft_holder_t holder);
-// A holder lent the block on to another. Errors: DATA_LOSS for a name that the
-// arena cannot have given to `from`, or a holder that cannot be;
-// RESOURCE_EXHAUSTED: then nothing is noted, and nothing that `from` wrote
+// `from` lent the block on to another. Nothing if the block is not lent.
+// Errors: DATA_LOSS for a holder that cannot be, or more of them than there can
+// be; RESOURCE_EXHAUSTED: then nothing is noted, and nothing that `from` wrote
 // later may be dealt with before this is.
 weft_status_t weft_arena_lend_on(weft_arena_t* arena,
                                  const weft_block_name_t* name,
                                  weft_holder_t from, weft_holder_t holder);
-// `count` loans of a holder end. Errors: as `weft_arena_lend_on`.
+// `from`, which may be this runtime, lent a block on to a holder that will not
+// get it. Nothing if the block is not lent. Errors: as `weft_arena_lend_on`.
+weft_status_t weft_arena_take_back(weft_arena_t* arena,
+                                   const weft_block_name_t* name,
+                                   weft_holder_t from, weft_holder_t holder);
+// `count` loans end that a holder has from a lender. Nothing for a lender that
+// is another runtime, if the block is not lent. Errors: DATA_LOSS for more
+// loans of this runtime's than there are, or of more lenders than there can be;
+// RESOURCE_EXHAUSTED as above.
 weft_status_t weft_arena_give_back(weft_arena_t* arena,
                                    const weft_block_name_t* name,
-                                   weft_holder_t holder, uint32_t count);
+                                   weft_holder_t lender, weft_holder_t holder,
+                                   uint32_t count);
 // A block comes home: `from`, who has a loan of it, sent it to its owner. Gives
 // a reference to the storage, or, for a range of it, a read-only storage that
-// keeps it. No loan begins or ends. Errors: as `weft_arena_lend_on`.
+// keeps it. No loan begins or ends. Errors: DATA_LOSS for a block that is not
+// lent; RESOURCE_EXHAUSTED.
 weft_status_t weft_arena_home(weft_arena_t* arena,
                               const weft_block_name_t* name, weft_holder_t from,
                               weft_storage_t** out_storage);
@@ -142,7 +171,7 @@ typedef struct weft_arena_figures {
   uint64_t lent_bytes;
   uint32_t segment_count;
   uint32_t block_count;
-  // Holders of blocks: one for each block and holder.
+  // One for each block, lender and holder.
   uint32_t loan_count;
 } weft_arena_figures_t;
 
@@ -170,21 +199,27 @@ weft_status_t weft_imports_add(weft_imports_t* imports, weft_holder_t owner,
 int weft_imports_descriptor(weft_imports_t* imports, weft_holder_t owner,
                             uint32_t segment);
 
+// A block of a peer that this runtime has a loan of, and who lent it.
+typedef struct weft_borrowed {
+  weft_holder_t owner;
+  weft_holder_t lender;
+  weft_block_name_t name;
+} weft_borrowed_t;
+
 // A read-only storage of a block that was lent to this runtime. When its last
-// reference goes, `on_release(user, owner, name)` is called, on whatever
-// thread that is, with no lock held.
+// reference goes, `on_release(user, borrowed)` is called, on whatever thread
+// that is, with no lock held.
 // Errors: NOT_FOUND for a segment that is not there; DATA_LOSS when the name
 // does not lie in it; RESOURCE_EXHAUSTED. `on_release` is not called then, nor
 // in a forked child.
-typedef void (*weft_loan_fn_t)(void* user, weft_holder_t owner,
-                               const weft_block_name_t* name);
-weft_status_t weft_imports_storage(weft_imports_t* imports, weft_holder_t owner,
-                                   const weft_block_name_t* name,
+typedef void (*weft_loan_fn_t)(void* user, const weft_borrowed_t* borrowed);
+weft_status_t weft_imports_storage(weft_imports_t* imports,
+                                   const weft_borrowed_t* borrowed,
                                    weft_loan_fn_t on_release, void* user,
                                    weft_storage_t** out_storage);
-// True, with owner and name, for a storage that is such a loan.
+// True, and what it is, for a storage that is such a loan.
 bool weft_imports_find(weft_imports_t* imports, const weft_storage_t* storage,
-                       weft_holder_t* out_owner, weft_block_name_t* out_name);
+                       weft_borrowed_t* out_borrowed);
 // Forgets a segment that its owner has dropped; storages keep it.
 void weft_imports_drop(weft_imports_t* imports, weft_holder_t owner,
                        uint32_t segment);

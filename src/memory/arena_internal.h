@@ -42,6 +42,7 @@ struct weft_block {
   uint64_t offset_bytes;
   // Of the storage; the place has as much as its class, or its own segment.
   size_t size_bytes;
+  // Of the last time that it was lent.
   uint32_t generation;
   // WEFT_CLASS_OWN_SEGMENT: all of its segment.
   uint32_t size_class;
@@ -80,15 +81,23 @@ struct weft_segment {
   weft_block_t* lent[];
 };
 
-// What one holder has of one block.
+// What one holder has of one block by one lender; one cache line.
 struct weft_loan {
-  // In `loans` of the rank.
+  // In `loans` of the holder's rank.
   weft_dlist_node_t node;
   weft_block_t* block;
   weft_loan_t* next_of_block;
   weft_loan_rank_t* rank;
+  // Loans that were given, less those that have ended; without those below.
   int64_t count;
+  weft_holder_t lender;
   weft_holder_t holder;
+  // Loans that do not count yet: the lender is not known to have the block; and
+  // how many of them have ended.
+  uint32_t unproven;
+  uint32_t unproven_ended : 31;
+  // They began to count, and what the holder lent on does not do so yet.
+  uint32_t is_news : 1;
 };
 
 // What is known of the holders of one rank.
@@ -127,6 +136,8 @@ struct weft_arena {
   uint32_t holds;
   uint32_t last_segment;
   uint32_t last_generation;
+  // By which generations are no row that others could go on with.
+  uint64_t secret;
   weft_arena_figures_t figures;
   weft_dlist_t open;
   weft_dlist_t empty;

@@ -44,7 +44,7 @@ struct weft_imports {
 // A storage over a part of an import.
 typedef struct loan {
   import_t* import;
-  weft_block_name_t name;
+  weft_borrowed_t borrowed;
   weft_loan_fn_t on_release;
   void* user;
 } loan_t;
@@ -271,7 +271,7 @@ static void release_loan(void* user) {
     return;
   }
   if (begin_call(imports)) {
-    loan->on_release(loan->user, import->owner, &loan->name);
+    loan->on_release(loan->user, &loan->borrowed);
     end_call(imports);
   }
   weft_memory_free(imports->allocator, loan, sizeof(*loan));
@@ -285,9 +285,11 @@ static bool is_within(const import_t* import, const weft_block_name_t* name) {
 }
 
 // Finds and holds a segment.
-static weft_status_t hold_import(weft_imports_t* imports, weft_holder_t owner,
-                                 const weft_block_name_t* name,
+static weft_status_t hold_import(weft_imports_t* imports,
+                                 const weft_borrowed_t* borrowed,
                                  import_t** out_import) {
+  const weft_block_name_t* name = &borrowed->name;
+  weft_holder_t owner = borrowed->owner;
   weft_mutex_lock(&imports->lock);
   import_t* import = find_locked(imports, owner, name->segment);
   bool fits = import != NULL && is_within(import, name);
@@ -321,8 +323,9 @@ static weft_status_t make_loan(weft_imports_t* imports, const loan_t* filled,
   }
   *loan = *filled;
   const weft_memory_t memory = {
-      .data = (char*)loan->import->memfd.data + loan->name.offset_bytes,
-      .size_bytes = loan->name.size_bytes,
+      .data =
+          (char*)loan->import->memfd.data + loan->borrowed.name.offset_bytes,
+      .size_bytes = loan->borrowed.name.size_bytes,
       .read_only = true,
       .release = release_loan,
       .user = loan,
@@ -335,13 +338,13 @@ static weft_status_t make_loan(weft_imports_t* imports, const loan_t* filled,
   return status;
 }
 
-weft_status_t weft_imports_storage(weft_imports_t* imports, weft_holder_t owner,
-                                   const weft_block_name_t* name,
+weft_status_t weft_imports_storage(weft_imports_t* imports,
+                                   const weft_borrowed_t* borrowed,
                                    weft_loan_fn_t on_release, void* user,
                                    weft_storage_t** out_storage) {
-  loan_t loan = {.name = *name, .on_release = on_release, .user = user};
+  loan_t loan = {.borrowed = *borrowed, .on_release = on_release, .user = user};
   *out_storage = NULL;
-  weft_status_t status = hold_import(imports, owner, &loan.name, &loan.import);
+  weft_status_t status = hold_import(imports, borrowed, &loan.import);
   if (loan.import == NULL) {
     return status;
   }
@@ -353,9 +356,8 @@ weft_status_t weft_imports_storage(weft_imports_t* imports, weft_holder_t owner,
 }
 
 bool weft_imports_find(weft_imports_t* imports, const weft_storage_t* storage,
-                       weft_holder_t* out_owner, weft_block_name_t* out_name) {
-  *out_owner = 0;
-  *out_name = (weft_block_name_t){0};
+                       weft_borrowed_t* out_borrowed) {
+  *out_borrowed = (weft_borrowed_t){0};
   if (storage->release != release_loan) {
     return false;
   }
@@ -363,8 +365,7 @@ bool weft_imports_find(weft_imports_t* imports, const weft_storage_t* storage,
   if (loan->import->imports != imports) {
     return false;
   }
-  *out_owner = loan->import->owner;
-  *out_name = loan->name;
+  *out_borrowed = loan->borrowed;
   return true;
 }
 

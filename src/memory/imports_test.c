@@ -20,11 +20,10 @@ typedef struct pair {
   _Atomic uint32_t release_count;
 } pair_t;
 
-static void on_release(void* user, weft_holder_t owner,
-                       const weft_block_name_t* name) {
+static void on_release(void* user, const weft_borrowed_t* borrowed) {
   pair_t* pair = user;
-  weft_assert(owner == pair->owner_id);
-  pair->released = *name;
+  weft_assert(borrowed->owner == pair->owner_id);
+  pair->released = borrowed->name;
   // Relaxed: read when the thread that released has ended.
   atomic_fetch_add_explicit(&pair->release_count, 1, memory_order_relaxed);
 }
@@ -59,10 +58,18 @@ static void pair_deinit(pair_t* pair) {
   weft_memory_kit_deinit(&pair->owner);
 }
 
+// A block of the owner, lent by itself.
+static weft_status_t borrow_name(pair_t* pair, weft_holder_t owner,
+                                 const weft_block_name_t* name,
+                                 weft_storage_t** out_storage) {
+  const weft_borrowed_t borrowed = {owner, owner, *name};
+  return weft_imports_storage(pair->imports, &borrowed, on_release, pair,
+                              out_storage);
+}
+
 static weft_storage_t* borrow(pair_t* pair) {
   weft_storage_t* storage = NULL;
-  weft_kit_assert_ok(weft_imports_storage(
-      pair->imports, pair->owner_id, &pair->name, on_release, pair, &storage));
+  weft_kit_assert_ok(borrow_name(pair, pair->owner_id, &pair->name, &storage));
   return storage;
 }
 
@@ -76,13 +83,13 @@ static void what_the_owner_writes_is_read(void** state) {
   assert_true(weft_storage_is_read_only(storage));
   ((char*)(uintptr_t)weft_storage_data(pair.storage))[4999] = 6;
   assert_int_equal(((const char*)weft_storage_data(storage))[4999], 6);
-  weft_holder_t owner;
+  weft_borrowed_t found;
   weft_block_name_t name;
-  assert_true(weft_imports_find(pair.imports, storage, &owner, &name));
-  assert_int_equal(owner, pair.owner_id);
-  assert_memory_equal(&name, &pair.name, sizeof(name));
-  assert_false(weft_imports_find(pair.imports, pair.storage, &owner, &name));
-  assert_int_equal(owner, 0);
+  assert_true(weft_imports_find(pair.imports, storage, &found));
+  assert_int_equal(found.owner, pair.owner_id);
+  assert_memory_equal(&found.name, &pair.name, sizeof(found.name));
+  assert_false(weft_imports_find(pair.imports, pair.storage, &found));
+  assert_int_equal(found.owner, 0);
   assert_false(weft_arena_find(pair.owner.arena, storage, &name));
   assert_int_equal(release_count(&pair), 0);
   weft_storage_release(storage);
@@ -122,13 +129,11 @@ static void only_what_is_there_is_read(void** state) {
   pair_init(&pair);
   weft_kit_assert_status(
       WEFT_STATUS_NOT_FOUND,
-      weft_imports_storage(pair.imports, pair.owner_id, &pair.name, on_release,
-                           &pair, &storage));
+      borrow_name(&pair, pair.owner_id, &pair.name, &storage));
   weft_kit_assert_ok(add(&pair));
   weft_kit_assert_status(
       WEFT_STATUS_NOT_FOUND,
-      weft_imports_storage(pair.imports, weft_holder_make(3, 2), &pair.name,
-                           on_release, &pair, &storage));
+      borrow_name(&pair, weft_holder_make(3, 2), &pair.name, &storage));
   weft_block_name_t bad[] = {pair.name, pair.name, pair.name, pair.name};
   bad[0].segment_bytes++;
   bad[1].size_bytes = pair.name.segment_bytes - pair.name.offset_bytes + 1;
@@ -137,8 +142,7 @@ static void only_what_is_there_is_read(void** state) {
   for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
     weft_kit_assert_status_says(
         WEFT_STATUS_DATA_LOSS, "rank 3",
-        weft_imports_storage(pair.imports, pair.owner_id, &bad[i], on_release,
-                             &pair, &storage));
+        borrow_name(&pair, pair.owner_id, &bad[i], &storage));
     assert_null(storage);
   }
   assert_int_equal(release_count(&pair), 0);
@@ -242,10 +246,8 @@ static void borrow_and_release(size_t index, void* user) {
   for (uint64_t i = 0; i < rounds; i++) {
     weft_storage_t* storage = NULL;
     weft_status_t status =
-        index == 0
-            ? add(pair)
-            : weft_imports_storage(pair->imports, pair->owner_id, &pair->name,
-                                   on_release, pair, &storage);
+        index == 0 ? add(pair)
+                   : borrow_name(pair, pair->owner_id, &pair->name, &storage);
     weft_status_code_t code = weft_status_ignore(status);
     weft_assert(code == WEFT_STATUS_OK || code == WEFT_STATUS_NOT_FOUND);
     if (index == 0 && i % 4 == 0) {
@@ -257,10 +259,9 @@ static void borrow_and_release(size_t index, void* user) {
   }
 }
 
-static void ignore_release(void* user, weft_holder_t owner,
-                           const weft_block_name_t* name) {
+static void ignore_release(void* user, const weft_borrowed_t* borrowed) {
   (void)user;
-  weft_assert(owner != 0 && name->size_bytes > 0);
+  weft_assert(borrowed->owner != 0 && borrowed->name.size_bytes > 0);
 }
 
 static void release_one(size_t index, void* user) {
@@ -291,9 +292,10 @@ static void storages_may_end_while_the_imports_do(void** state) {
     void* things[4] = {pair.imports};
     for (size_t j = 1; j < 4; j++) {
       weft_storage_t* storage = NULL;
-      weft_kit_assert_ok(weft_imports_storage(pair.imports, pair.owner_id,
-                                              &pair.name, ignore_release, NULL,
-                                              &storage));
+      const weft_borrowed_t borrowed = {pair.owner_id, pair.owner_id,
+                                        pair.name};
+      weft_kit_assert_ok(weft_imports_storage(pair.imports, &borrowed,
+                                              ignore_release, NULL, &storage));
       things[j] = storage;
     }
     weft_kit_run_threads(4, release_one, things);
@@ -315,8 +317,9 @@ static weft_status_t fill_swept(swept_t* swept) {
   WEFT_RETURN_IF_ERROR(weft_imports_add(
       swept->imports, pair->owner_id, pair->name.segment,
       pair->name.segment_bytes, descriptor_of(pair, pair->name.segment)));
-  return weft_imports_storage(swept->imports, pair->owner_id, &pair->name,
-                              on_release, pair, &swept->storage);
+  const weft_borrowed_t borrowed = {pair->owner_id, pair->owner_id, pair->name};
+  return weft_imports_storage(swept->imports, &borrowed, on_release, pair,
+                              &swept->storage);
 }
 
 static void destroy_swept(void* object, void* user) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Loans: who holds which block; the protocol is drawn in arena.h. A block that
-// anyone has a count of is lent: it stands in a bucket of its segment, and the
-// arena has a reference to its storage.
+// Loans: who lent which block to whom; the protocol is drawn in arena.h. While
+// a block is lent it stands in a bucket of its segment, and the arena has a
+// reference to its storage. That ends when no count of it is above zero.
 
 #include "base/container.h"
 #include "memory/arena_internal.h"
@@ -10,6 +10,9 @@
 #include "value/tensor_internal.h"
 
 _Static_assert(sizeof(weft_loan_t) <= 64, "one cache line");
+
+// More of them are forgotten: nobody gives so many.
+#define UNPROVEN_LIMIT UINT32_C(0x7fffffff)
 
 // How many loans of a dead holder end at a time, without the lock in between.
 #define END_BATCH 16
@@ -43,7 +46,22 @@ static weft_block_t* find_locked(weft_arena_t* arena,
   return block;
 }
 
+// The numbers from 1 on, each once, in an order that only this arena knows.
+static uint32_t next_generation_locked(weft_arena_t* arena) {
+  uint32_t number = ++arena->last_generation;
+  uint32_t low = number & 0xffff;
+  uint32_t high = number >> 16;
+  for (int i = 0; i < 4; i++) {
+    uint64_t key = arena->secret >> (16 * i) ^ low;
+    uint32_t next = high ^ (uint32_t)(key * UINT64_C(0x9e3779b97f4a7c15) >> 48);
+    high = low;
+    low = next;
+  }
+  return high << 16 | low;
+}
+
 static void begin_lent_locked(weft_block_t* block) {
+  block->generation = next_generation_locked(block->segment->arena);
   weft_block_t** bucket = bucket_of(block->segment, block->generation);
   block->used.next_lent = *bucket;
   *bucket = block;
@@ -64,46 +82,83 @@ static weft_storage_t* end_lent_locked(weft_block_t* block) {
 
 // --- Loans; the lock is held ------------------------------------------------
 
-static weft_loan_t* loan_of_locked(const weft_block_t* block,
-                                   weft_holder_t holder, uint32_t* out_count) {
+static weft_loan_t* find_loan_locked(const weft_block_t* block,
+                                     weft_holder_t lender,
+                                     weft_holder_t holder) {
   weft_loan_t* loan = block->used.loans;
-  *out_count = 0;
-  while (loan != NULL && loan->holder != holder) {
+  while (loan != NULL && (loan->holder != holder || loan->lender != lender)) {
     loan = loan->next_of_block;
-    ++*out_count;
   }
   return loan;
 }
 
+// Whether a block is lent to a holder, as far as is known.
+static bool is_held_locked(const weft_block_t* block, weft_holder_t holder) {
+  const weft_loan_t* loan = block->used.loans;
+  while (loan != NULL && (loan->holder != holder || loan->count <= 0)) {
+    loan = loan->next_of_block;
+  }
+  return loan != NULL;
+}
+
+static bool is_read_locked(const weft_block_t* block) {
+  const weft_loan_t* loan = block->used.loans;
+  while (loan != NULL && loan->count <= 0) {
+    loan = loan->next_of_block;
+  }
+  return loan != NULL;
+}
+
 static void add_loan_locked(weft_block_t* block, weft_loan_rank_t* rank,
-                            weft_holder_t holder, weft_loan_t* loan) {
+                            weft_loan_t* loan) {
   if (block->used.loans == NULL) {
     begin_lent_locked(block);
   }
-  *loan = (weft_loan_t){
-      .block = block,
-      .next_of_block = block->used.loans,
-      .rank = rank,
-      .holder = holder,
-  };
+  loan->block = block;
+  loan->next_of_block = block->used.loans;
+  loan->rank = rank;
   block->used.loans = loan;
   weft_dlist_append(&rank->loans, &loan->node);
-  rank->lent_bytes += weft_block_place_bytes(block);
   block->segment->arena->figures.loan_count++;
 }
 
-// Returns the reference to the storage, if this was the last loan of it.
-static weft_storage_t* remove_loan_locked(weft_loan_t* loan) {
+// Changes a count, and with it what the rank is said to hold.
+static void set_count_locked(weft_loan_t* loan, int64_t count) {
+  const weft_block_t* block = loan->block;
+  uint64_t bytes = weft_block_place_bytes(block);
+  loan->rank->lent_bytes -= is_held_locked(block, loan->holder) ? bytes : 0;
+  loan->count = count;
+  loan->rank->lent_bytes += is_held_locked(block, loan->holder) ? bytes : 0;
+}
+
+// The record is in no list any more.
+static void remove_loan_locked(weft_loan_t* loan) {
   weft_block_t* block = loan->block;
   weft_loan_t** place = &block->used.loans;
+  set_count_locked(loan, 0);
   while (*place != loan) {
     place = &(*place)->next_of_block;
   }
   *place = loan->next_of_block;
   weft_dlist_remove(&loan->node);
-  loan->rank->lent_bytes -= weft_block_place_bytes(block);
   block->segment->arena->figures.loan_count--;
-  return block->used.loans == NULL ? end_lent_locked(block) : NULL;
+}
+
+// Puts records that are not needed any more before `*unused`: all of them when
+// nobody reads the block. Returns the reference to the storage then.
+static weft_storage_t* clear_locked(weft_block_t* block, weft_loan_t** unused) {
+  bool is_read = is_read_locked(block);
+  weft_loan_t* loan = block->used.loans;
+  while (loan != NULL) {
+    weft_loan_t* next = loan->next_of_block;
+    if (!is_read || (loan->count == 0 && loan->unproven == 0)) {
+      remove_loan_locked(loan);
+      loan->next_of_block = *unused;
+      *unused = loan;
+    }
+    loan = next;
+  }
+  return is_read ? NULL : end_lent_locked(block);
 }
 
 // --- Ranks ------------------------------------------------------------------
@@ -180,17 +235,31 @@ static weft_loan_rank_t* lock_rank(weft_arena_t* arena, weft_holder_t holder) {
 
 // --- Changing a count -------------------------------------------------------
 
-// A count that is to change. The block is given, or named by a peer.
+typedef enum act {
+  ACT_LEND,
+  // A loan that was lent never was given.
+  ACT_TAKE_BACK,
+  ACT_GIVE_BACK
+} act_t;
+
+// What is to change. The block is given, or named by a peer.
 typedef struct change {
+  act_t act;
   weft_block_t* block;
   const weft_block_name_t* name;
+  weft_holder_t lender;
   weft_holder_t holder;
-  int64_t amount;
-  // A loan to be used if there is none; what is left is freed.
+  uint32_t count;
+  // A record to be used if there is none; what is left is freed.
   weft_loan_t* loan;
   // The reference that the arena gave up.
   weft_storage_t* storage;
 } change_t;
+
+static weft_holder_t self(const weft_arena_t* arena) {
+  return weft_holder_make((uint16_t)arena->runtime->rank,
+                          (uint16_t)arena->runtime->incarnation);
+}
 
 // A runtime holds a block in one life, and in one before that it has not been
 // struck off yet. Some may have joined the job.
@@ -198,39 +267,168 @@ static uint32_t loan_limit(const weft_arena_t* arena) {
   return 2 * (arena->runtime->size + WEFT_RANK_JOINED_LIMIT);
 }
 
+// Whether whoever says this has said so much of the block that it makes it up.
+static bool is_made_up_locked(const weft_arena_t* arena,
+                              const weft_block_t* block,
+                              const change_t* change) {
+  bool is_holder = change->act == ACT_GIVE_BACK;
+  uint32_t count = 0;
+  for (const weft_loan_t* loan = block->used.loans; loan != NULL;
+       loan = loan->next_of_block) {
+    count += is_holder ? loan->holder == change->holder
+                       : loan->lender == change->lender;
+  }
+  return count >= loan_limit(arena);
+}
+
+// The record of a change, made if need be.
+static weft_status_code_t find_or_add_locked(weft_arena_t* arena,
+                                             weft_block_t* block,
+                                             change_t* change,
+                                             weft_loan_rank_t* rank,
+                                             weft_loan_t** out_loan) {
+  *out_loan = find_loan_locked(block, change->lender, change->holder);
+  if (*out_loan != NULL) {
+    return WEFT_STATUS_OK;
+  }
+  if (is_made_up_locked(arena, block, change)) {
+    return WEFT_STATUS_DATA_LOSS;
+  }
+  if (change->loan == NULL) {
+    return WEFT_STATUS_RESOURCE_EXHAUSTED;
+  }
+  *out_loan = change->loan;
+  change->loan = NULL;
+  **out_loan = (weft_loan_t){
+      .lender = change->lender,
+      .holder = change->holder,
+  };
+  add_loan_locked(block, rank, *out_loan);
+  return WEFT_STATUS_OK;
+}
+
+// A holder is known to have had the block: what it lent on counts.
+static void prove_by_locked(const weft_block_t* block, weft_holder_t lender) {
+  for (weft_loan_t* loan = block->used.loans; loan != NULL;
+       loan = loan->next_of_block) {
+    if (loan->lender == lender && loan->unproven > 0) {
+      set_count_locked(loan,
+                       loan->count + loan->unproven - loan->unproven_ended);
+      loan->unproven = 0;
+      loan->unproven_ended = 0;
+      loan->is_news = true;
+    }
+  }
+}
+
+// The same for those whom it lent it to, and so on.
+static void prove_locked(const weft_block_t* block, weft_holder_t holder) {
+  weft_loan_t* loan;
+  prove_by_locked(block, holder);
+  do {
+    loan = block->used.loans;
+    while (loan != NULL && !loan->is_news) {
+      loan = loan->next_of_block;
+    }
+    if (loan != NULL) {
+      loan->is_news = false;
+      prove_by_locked(block, loan->holder);
+    }
+  } while (loan != NULL);
+}
+
+static void end_all_locked(weft_loan_t* loan) {
+  set_count_locked(loan, 0);
+  loan->unproven_ended = loan->unproven & UNPROVEN_LIMIT;
+}
+
+static void begin_loan_locked(weft_loan_t* loan, bool is_proven) {
+  bool has_ended = loan->count < 0;
+  if (is_proven || has_ended) {
+    set_count_locked(loan, loan->count + 1);
+  }
+  if (!is_proven && loan->unproven < UNPROVEN_LIMIT) {
+    loan->unproven++;
+    loan->unproven_ended =
+        (loan->unproven_ended + (has_ended ? 1u : 0u)) & UNPROVEN_LIMIT;
+  }
+}
+
+// An end is first of all that of a loan which does not count: whoever gave that
+// may have believed a liar, and has to do with the others.
+static void end_loans_locked(weft_loan_t* loan, uint32_t count) {
+  uint32_t unproven = loan->unproven - loan->unproven_ended;
+  uint32_t doubtful = count < unproven ? count : unproven;
+  loan->unproven_ended = (loan->unproven_ended + doubtful) & UNPROVEN_LIMIT;
+  // No honest count is ever near to that.
+  if (loan->count > INT64_MIN / 2) {
+    set_count_locked(loan, loan->count - (count - doubtful));
+  }
+}
+
+static weft_status_code_t lend_locked(weft_arena_t* arena, weft_block_t* block,
+                                      change_t* change,
+                                      weft_loan_rank_t* rank) {
+  bool is_own = change->lender == self(arena);
+  bool is_proven = is_own || is_held_locked(block, change->lender);
+  bool is_dead = is_struck_off(rank, incarnation(change->holder));
+  // What the dead have lent on has still to be proven.
+  if (!is_dead || !is_proven) {
+    weft_loan_t* loan;
+    weft_status_code_t code =
+        find_or_add_locked(arena, block, change, rank, &loan);
+    if (code != WEFT_STATUS_OK) {
+      return code;
+    }
+    begin_loan_locked(loan, is_proven);
+    if (is_dead) {
+      end_all_locked(loan);
+    }
+  }
+  // Others may have lent it to one that has died since; this runtime does not.
+  if (is_proven && !(is_dead && is_own)) {
+    prove_locked(block, change->holder);
+  }
+  return is_dead ? WEFT_STATUS_PEER_DIED : WEFT_STATUS_OK;
+}
+
+// Ends loans, some of which may not have begun as far as is known.
+static weft_status_code_t end_locked(weft_arena_t* arena, weft_block_t* block,
+                                     change_t* change, weft_loan_rank_t* rank) {
+  weft_loan_t* loan;
+  if (is_struck_off(rank, incarnation(change->holder))) {
+    return WEFT_STATUS_PEER_DIED;
+  }
+  weft_status_code_t code =
+      find_or_add_locked(arena, block, change, rank, &loan);
+  if (code != WEFT_STATUS_OK) {
+    return code;
+  }
+  // What this runtime lent it knows of at once.
+  if (change->lender == self(arena) && loan->count < change->count) {
+    return WEFT_STATUS_DATA_LOSS;
+  }
+  end_loans_locked(loan, change->count);
+  return WEFT_STATUS_OK;
+}
+
 static weft_status_code_t change_locked(weft_arena_t* arena, change_t* change,
                                         weft_loan_rank_t* rank) {
   weft_block_t* block =
       change->name == NULL ? change->block : find_locked(arena, change->name);
   if (block == NULL) {
-    return WEFT_STATUS_DATA_LOSS;
+    return WEFT_STATUS_NOT_FOUND;
   }
   if (rank == NULL) {
     return WEFT_STATUS_RESOURCE_EXHAUSTED;
   }
-  if (is_struck_off(rank, incarnation(change->holder))) {
-    return WEFT_STATUS_PEER_DIED;
+  weft_status_code_t code = change->act == ACT_LEND
+                                ? lend_locked(arena, block, change, rank)
+                                : end_locked(arena, block, change, rank);
+  if (block->used.loans != NULL) {
+    change->storage = clear_locked(block, &change->loan);
   }
-  uint32_t count = 0;
-  weft_loan_t* loan = loan_of_locked(block, change->holder, &count);
-  if (loan == NULL) {
-    if (count >= loan_limit(arena)) {
-      return WEFT_STATUS_DATA_LOSS;
-    }
-    loan = change->loan;
-    if (loan == NULL) {
-      return WEFT_STATUS_RESOURCE_EXHAUSTED;
-    }
-    change->loan = NULL;
-    add_loan_locked(block, rank, change->holder, loan);
-  }
-  loan->count += change->amount;
-  if (loan->count == 0) {
-    change->storage = remove_loan_locked(loan);
-    loan->next_of_block = change->loan;
-    change->loan = loan;
-  }
-  return WEFT_STATUS_OK;
+  return code;
 }
 
 static void free_loans(weft_arena_t* arena, weft_loan_t* loan) {
@@ -289,9 +487,10 @@ static weft_status_t cannot_hold(const weft_arena_t* arena,
 weft_status_t weft_arena_lend(weft_arena_t* arena, weft_storage_t* storage,
                               weft_holder_t holder) {
   change_t change = {
+      .act = ACT_LEND,
       .block = weft_arena_block_of(arena, storage),
+      .lender = self(arena),
       .holder = holder,
-      .amount = 1,
   };
   if (change.block == NULL) {
     return weft_status_make(WEFT_STATUS_INVALID_ARGUMENT,
@@ -314,13 +513,22 @@ weft_status_t weft_arena_lend(weft_arena_t* arena, weft_storage_t* storage,
   }
 }
 
+// `from` says it.
 static weft_status_t change_named(weft_arena_t* arena, change_t* change,
                                   weft_holder_t from) {
+  if (!can_hold(arena, change->holder)) {
+    return cannot_hold(arena, change->holder, WEFT_STATUS_DATA_LOSS);
+  }
   switch (change_count(arena, change)) {
     case WEFT_STATUS_OK:
     case WEFT_STATUS_PEER_DIED:
       // Nobody is there to hold it.
       return WEFT_OK;
+    case WEFT_STATUS_NOT_FOUND:
+      // Somebody has told `from` that the block is lent; or it is `from` who
+      // makes that up. It changes nothing, and nobody here knows.
+      return change->lender == self(arena) ? not_given(from, change->name)
+                                           : WEFT_OK;
     case WEFT_STATUS_RESOURCE_EXHAUSTED:
       return no_memory();
     default:
@@ -331,27 +539,39 @@ static weft_status_t change_named(weft_arena_t* arena, change_t* change,
 weft_status_t weft_arena_lend_on(weft_arena_t* arena,
                                  const weft_block_name_t* name,
                                  weft_holder_t from, weft_holder_t holder) {
-  change_t change = {.name = name, .holder = holder, .amount = 1};
-  if (!can_hold(arena, holder)) {
-    return cannot_hold(arena, holder, WEFT_STATUS_DATA_LOSS);
-  }
+  change_t change = {
+      .act = ACT_LEND,
+      .name = name,
+      .lender = from,
+      .holder = holder,
+  };
+  return change_named(arena, &change, from);
+}
+
+weft_status_t weft_arena_take_back(weft_arena_t* arena,
+                                   const weft_block_name_t* name,
+                                   weft_holder_t from, weft_holder_t holder) {
+  change_t change = {
+      .act = ACT_TAKE_BACK,
+      .name = name,
+      .lender = from,
+      .holder = holder,
+      .count = 1,
+  };
   return change_named(arena, &change, from);
 }
 
 weft_status_t weft_arena_give_back(weft_arena_t* arena,
                                    const weft_block_name_t* name,
-                                   weft_holder_t holder, uint32_t count) {
+                                   weft_holder_t lender, weft_holder_t holder,
+                                   uint32_t count) {
   change_t change = {
+      .act = ACT_GIVE_BACK,
       .name = name,
+      .lender = lender,
       .holder = holder,
-      .amount = -(int64_t)count,
+      .count = count,
   };
-  if (!can_hold(arena, holder)) {
-    return cannot_hold(arena, holder, WEFT_STATUS_DATA_LOSS);
-  }
-  if (count == 0) {
-    return WEFT_OK;
-  }
   return change_named(arena, &change, holder);
 }
 
@@ -364,26 +584,37 @@ typedef struct ended {
   weft_storage_t* storages[END_BATCH];
 } ended_t;
 
-// Ends loans of a holder, or, when it is NULL, of all lives of the rank. False
-// when there are none left.
+// The first loan of a holder that has not ended, or, when it is NULL, of any
+// life of the rank.
+static weft_loan_t* first_loan_locked(const weft_loan_rank_t* rank,
+                                      const weft_holder_t* holder) {
+  weft_dlist_node_t* node = weft_dlist_first(&rank->loans);
+  weft_loan_t* loan = NULL;
+  while (node != NULL && loan == NULL) {
+    weft_loan_t* at = WEFT_CONTAINER_OF(node, weft_loan_t, node);
+    bool has_ended = at->count == 0 && at->unproven == at->unproven_ended;
+    loan = !has_ended && (holder == NULL || at->holder == *holder) ? at : NULL;
+    node = weft_dlist_next(&rank->loans, node);
+  }
+  return loan;
+}
+
+// Ends some of these. False when there are none left.
 static bool end_some_locked(weft_loan_rank_t* rank, const weft_holder_t* holder,
                             ended_t* ended) {
-  weft_dlist_node_t* node = weft_dlist_first(&rank->loans);
+  weft_loan_t* loan = first_loan_locked(rank, holder);
+  bool are_some = loan != NULL;
   *ended = (ended_t){0};
-  for (size_t i = 0; node != NULL && i < END_BATCH;) {
-    weft_loan_t* loan = WEFT_CONTAINER_OF(node, weft_loan_t, node);
-    node = weft_dlist_next(&rank->loans, node);
-    if (holder == NULL || loan->holder == *holder) {
-      weft_storage_t* storage = remove_loan_locked(loan);
-      if (storage != NULL) {
-        ended->storages[ended->storage_count++] = storage;
-      }
-      loan->next_of_block = ended->loans;
-      ended->loans = loan;
-      i++;
+  for (size_t i = 0; loan != NULL && i < END_BATCH; i++) {
+    weft_block_t* block = loan->block;
+    end_all_locked(loan);
+    weft_storage_t* storage = clear_locked(block, &ended->loans);
+    if (storage != NULL) {
+      ended->storages[ended->storage_count++] = storage;
     }
+    loan = first_loan_locked(rank, holder);
   }
-  return ended->loans != NULL;
+  return are_some;
 }
 
 // The lock is held, and given up.

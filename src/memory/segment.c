@@ -121,7 +121,6 @@ static weft_block_t* use_locked(weft_block_t* block, size_t size_bytes) {
     leave_empty_locked(segment);
   }
   block->size_bytes = size_bytes;
-  block->generation = ++arena->last_generation;
   block->used.storage = NULL;
   block->used.loans = NULL;
   block->used.next_lent = NULL;

@@ -62,7 +62,7 @@ static weft_status_t open_attachment(const unpacking_t* unpacking,
     return weft_arena_home(weft_memory_arena(peers->runtime), &name,
                            weft_peer_holder(peer), out_storage);
   }
-  return weft_loans_borrow(peers, owner, &name, out_storage);
+  return weft_loans_borrow(peer, owner, &name, out_storage);
 }
 
 // Takes all that was lent, whatever becomes of the rest: what is not used is

@@ -210,7 +210,7 @@ static void a_loan_in_a_segment_that_was_never_shown_is_given_back(
   assert_int_equal(frame->id, 1);
   assert_int_equal(loan->segment, 9);
   assert_int_equal(loan->offset_bytes, 64);
-  assert_int_equal(loan->holder, weft_holder_make(1, 1));
+  assert_int_equal(loan->other, weft_holder_make(3, 1));
   weft_inbox_close(&kit);
 }
 
@@ -251,31 +251,165 @@ static void less_than_a_head_closes_the_link(void** state) {
   weft_inbox_close(&kit);
 }
 
-// Of a block that was never lent, or never was.
-static void loans_that_cannot_end_close_the_link(void** state) {
-  struct {
-    weft_frame_t head;
-    weft_frame_loan_t loan;
-  } frame = {
+typedef struct forged_loan {
+  weft_frame_t head;
+  weft_frame_loan_t loan;
+} forged_loan_t;
+
+static void tell_loan(weft_peer_kit_t* kit, uint16_t to, weft_frame_type_t type,
+                      const weft_frame_loan_t* loan) {
+  const forged_loan_t frame = {
       .head = {.size_bytes = sizeof(frame),
-               .type = WEFT_FRAME_RELEASE,
+               .type = (uint8_t)type,
                .id = 1,
                .timeout_ns = INT64_MAX},
-      .loan = {.segment = 77,
-               .size_bytes = 64,
-               .segment_bytes = 4096,
-               .holder = weft_holder_make(3, 1),
-               .count = 1},
+      .loan = *loan,
+  };
+  weft_peer_kit_write(kit, 3, to, &frame, sizeof(frame));
+  weft_peer_kit_run(kit);
+}
+
+// Of what the owner never lent; to the owner itself.
+static void loans_that_cannot_be_close_the_link(void** state) {
+  static const weft_frame_type_t types[] = {WEFT_FRAME_RELEASE, WEFT_FRAME_LEND,
+                                            WEFT_FRAME_UNLEND};
+  const weft_frame_loan_t loan = {
+      .segment = 77,
+      .size_bytes = 64,
+      .segment_bytes = 4096,
+      .other = weft_holder_make(1, 1),
+      .count = 1,
   };
   (void)state;
-  for (int i = 0; i < 2; i++) {
+  for (int i = 0; i < 3; i++) {
     weft_peer_kit_t kit;
     open_forger(&kit);
-    frame.head.type = i == 0 ? WEFT_FRAME_RELEASE : WEFT_FRAME_LEND;
-    weft_peer_kit_write(&kit, 3, 1, &frame, sizeof(frame));
+    tell_loan(&kit, 1, types[i], &loan);
     assert_true(weft_peer_kit_is_closed(&kit, 3, 1));
     weft_inbox_close(&kit);
   }
+}
+
+static bool is_up(weft_peer_kit_t* kit, uint32_t rank, uint32_t other) {
+  weft_peer_kit_run(kit);
+  return weft_peer_state(weft_peer_kit_peer(kit, rank, other)) == WEFT_PEER_UP;
+}
+
+// Rank 1 has a tensor of rank 0, in shared memory.
+static weft_value_t receive_tensor(weft_peer_kit_t* kit,
+                                   weft_borrowed_t* out_borrowed) {
+  const int64_t shape[] = {1000};
+  weft_tensor_t* tensor = NULL;
+  weft_kit_assert_ok(weft_tensor_create_shared(kit->members[0].runtime,
+                                               WEFT_UINT8, 1, shape, &tensor));
+  weft_value_t value = weft_tensor_value(tensor);
+  weft_tensor_release(tensor);
+  weft_kit_assert_ok(weft_peer_kit_send(kit, 0, 1, WEFT_ARGUMENTS(value)));
+  weft_value_release(value);
+  value = weft_value_retain(weft_inbox.delivery.values[0]);
+  const weft_tensor_t* received = NULL;
+  weft_inbox_empty(kit, 0);
+  weft_kit_assert_ok(weft_value_as_tensor(value, &received));
+  assert_true(weft_imports_find(weft_memory_imports(kit->members[1].runtime),
+                                weft_tensor_storage(received), out_borrowed));
+  return value;
+}
+
+// Rank 3 says to rank 1 that it lends it a block of rank 0, which rank 1
+// believes, and gives back.
+static void lie_to_borrower(weft_peer_kit_t* kit,
+                            const weft_borrowed_t* borrowed) {
+  static const uint8_t nil[] = {0xc0};
+  const weft_attachment_t attachment = {
+      .kind = WEFT_ATTACHMENT_LOAN,
+      .owner_rank = (uint16_t)(borrowed->owner >> 16),
+      .owner_incarnation = (uint16_t)borrowed->owner,
+      .segment = borrowed->name.segment,
+      .generation = borrowed->name.generation,
+      .offset_bytes = borrowed->name.offset_bytes,
+      .size_bytes = borrowed->name.size_bytes,
+      .segment_bytes = borrowed->name.segment_bytes,
+  };
+  forged_t forged;
+  forge(&forged, 1, nil, sizeof(nil), &attachment, 1);
+  weft_peer_kit_write(kit, 3, 1, &forged, forged.head.size_bytes);
+  weft_peer_kit_run(kit);
+  weft_inbox_empty(kit, 3);
+}
+
+static void who_believes_in_a_loan_is_not_to_blame(void** state) {
+  weft_peer_kit_t kit;
+  weft_borrowed_t borrowed;
+  (void)state;
+  open_forger(&kit);
+  weft_value_t value = receive_tensor(&kit, &borrowed);
+  lie_to_borrower(&kit, &borrowed);
+  assert_true(is_up(&kit, 0, 1));
+  // What rank 1 really has stays.
+  assert_int_not_equal(weft_peer_kit_arena(&kit, 0).lent_bytes, 0);
+  weft_value_release(value);
+  weft_peer_kit_check_arena(&kit, 0);
+  // There is no such block any more.
+  lie_to_borrower(&kit, &borrowed);
+  assert_true(is_up(&kit, 0, 1));
+  weft_inbox_close(&kit);
+}
+
+static void what_others_hold_is_not_a_liars_to_end_or_keep(void** state) {
+  weft_peer_kit_t kit;
+  weft_borrowed_t borrowed;
+  (void)state;
+  open_forger(&kit);
+  weft_peer_kit_connect(&kit, 3, 0);
+  weft_value_t value = receive_tensor(&kit, &borrowed);
+  weft_frame_loan_t loan = {
+      .segment = borrowed.name.segment,
+      .generation = borrowed.name.generation,
+      .offset_bytes = borrowed.name.offset_bytes,
+      .size_bytes = borrowed.name.size_bytes,
+      .segment_bytes = borrowed.name.segment_bytes,
+      .other = weft_holder_make(1, 1),
+      .count = 1,
+  };
+  tell_loan(&kit, 0, WEFT_FRAME_RELEASE, &loan);
+  tell_loan(&kit, 0, WEFT_FRAME_UNLEND, &loan);
+  assert_int_not_equal(weft_peer_kit_arena(&kit, 0).lent_bytes, 0);
+  tell_loan(&kit, 0, WEFT_FRAME_LEND, &loan);
+  loan.other = weft_holder_make(2, 1);
+  tell_loan(&kit, 0, WEFT_FRAME_LEND, &loan);
+  weft_value_release(value);
+  weft_peer_kit_check_arena(&kit, 0);
+  // Rank 0 knows that it lent the liar nothing.
+  loan.other = weft_holder_make(0, 1);
+  assert_true(is_up(&kit, 0, 1));
+  tell_loan(&kit, 0, WEFT_FRAME_RELEASE, &loan);
+  assert_true(weft_peer_kit_is_closed(&kit, 3, 0));
+  weft_inbox_close(&kit);
+}
+
+static void loans_of_a_life_that_is_not_known_leave_nothing(void** state) {
+  weft_peer_kit_t kit;
+  weft_borrowed_t borrowed;
+  (void)state;
+  open_forger(&kit);
+  weft_value_t value = receive_tensor(&kit, &borrowed);
+  const weft_peer_t* owner = weft_peer_kit_peer(&kit, 1, 0);
+  uint32_t count = owner->loan_count;
+  borrowed.owner = weft_holder_make(0, 7);
+  for (int i = 0; i < 100; i++) {
+    lie_to_borrower(&kit, &borrowed);
+  }
+  assert_int_equal(owner->loan_count, count);
+  // Nor do those of one that is dead.
+  borrowed.owner = weft_holder_make(0, 1);
+  weft_value_release(value);
+  weft_peer_kit_check_arena(&kit, 0);
+  weft_peer_kit_kill(&kit, 0);
+  for (int i = 0; i < 100; i++) {
+    lie_to_borrower(&kit, &borrowed);
+  }
+  assert_int_equal(owner->loan_count, 0);
+  weft_inbox_close(&kit);
 }
 
 int main(void) {
@@ -288,7 +422,10 @@ int main(void) {
       cmocka_unit_test(a_loan_in_a_segment_that_was_never_shown_is_given_back),
       cmocka_unit_test(a_head_that_cannot_be_closes_the_link),
       cmocka_unit_test(less_than_a_head_closes_the_link),
-      cmocka_unit_test(loans_that_cannot_end_close_the_link),
+      cmocka_unit_test(loans_that_cannot_be_close_the_link),
+      cmocka_unit_test(who_believes_in_a_loan_is_not_to_blame),
+      cmocka_unit_test(what_others_hold_is_not_a_liars_to_end_or_keep),
+      cmocka_unit_test(loans_of_a_life_that_is_not_known_leave_nothing),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,7 +10,8 @@
 //
 // B writes LEND before it sends to C, so when B dies the owner, who reads B's
 // lane to its end first, knows that C holds the block. C's release may reach
-// the owner before B's LEND does: counts are below zero for a moment.
+// the owner before B's LEND does: counts are below zero for a moment. It says
+// that the loan was B's: so if B has made it up, that is between A and B.
 
 #include "peer/loans.h"
 
@@ -24,14 +25,14 @@
 // --- Entries of a frame -----------------------------------------------------
 
 static weft_frame_loan_t entry_make(const weft_block_name_t* name,
-                                    weft_holder_t holder) {
+                                    weft_holder_t other) {
   weft_frame_loan_t entry = {
       .segment = name->segment,
       .generation = name->generation,
       .offset_bytes = name->offset_bytes,
       .size_bytes = name->size_bytes,
       .segment_bytes = name->segment_bytes,
-      .holder = holder,
+      .other = other,
       .count = 1,
   };
   return entry;
@@ -69,18 +70,32 @@ static const weft_frame_loan_t* entries_of(const weft_frame_t* frame) {
 
 // --- As the owner -----------------------------------------------------------
 
-void weft_loans_receive_lend(weft_peer_t* peer, const weft_frame_t* frame) {
+// What a peer says of one loan.
+static weft_status_t note_entry(weft_peer_t* peer, uint8_t type,
+                                const weft_frame_loan_t* entry) {
   weft_arena_t* arena = weft_memory_arena(peer->runtime);
-  const weft_frame_loan_t* entries = entries_of(frame);
-  for (uint64_t i = 0; i < frame->id; i++) {
-    weft_block_name_t name = entry_name(&entries[i]);
-    weft_status_t status = weft_arena_lend_on(
-        arena, &name, weft_peer_holder(peer), entries[i].holder);
-    if (status != WEFT_OK) {
-      weft_peer_break(peer, status);
-      return;
-    }
+  weft_holder_t from = weft_peer_holder(peer);
+  weft_block_name_t name = entry_name(entry);
+  switch (type) {
+    case WEFT_FRAME_LEND:
+      return weft_arena_lend_on(arena, &name, from, entry->other);
+    case WEFT_FRAME_UNLEND:
+      return weft_arena_take_back(arena, &name, from, entry->other);
+    default:
+      return weft_arena_give_back(arena, &name, entry->other, from,
+                                  entry->count);
   }
+}
+
+void weft_loans_receive(weft_peer_t* peer, const weft_frame_t* frame) {
+  weft_status_t status = WEFT_OK;
+  for (uint64_t i = 0; i < frame->id && status == WEFT_OK; i++) {
+    status = note_entry(peer, frame->type, &entries_of(frame)[i]);
+  }
+  if (status != WEFT_OK) {
+    weft_peer_break(peer, status);
+  }
+  weft_loans_tell_dropped(peer->peers);
 }
 
 // A segment is gone, on its way to be told.
@@ -141,21 +156,6 @@ void weft_loans_receive_drop(weft_peer_t* peer, const weft_frame_t* frame) {
                     (uint32_t)frame->id);
 }
 
-void weft_loans_receive_release(weft_peer_t* peer, const weft_frame_t* frame) {
-  weft_arena_t* arena = weft_memory_arena(peer->runtime);
-  const weft_frame_loan_t* entries = entries_of(frame);
-  for (uint64_t i = 0; i < frame->id; i++) {
-    weft_block_name_t name = entry_name(&entries[i]);
-    weft_status_t status =
-        weft_arena_give_back(arena, &name, entries[i].holder, entries[i].count);
-    if (status != WEFT_OK) {
-      weft_peer_break(peer, status);
-      return;
-    }
-  }
-  weft_loans_tell_dropped(peer->peers);
-}
-
 void weft_loans_strike_off(weft_peer_t* peer) {
   weft_runtime_t* runtime = peer->runtime;
   // Incarnation 0: it was never there.
@@ -165,6 +165,7 @@ void weft_loans_strike_off(weft_peer_t* peer) {
                             weft_peer_holder(peer));
   }
   weft_mutex_lock(&peer->lock);
+  peer->loan_count -= peer->ended_count;
   peer->ended_count = 0;
   weft_mutex_unlock(&peer->lock);
 }
@@ -201,7 +202,7 @@ static bool reserve_locked(weft_peer_t* owner) {
   const weft_allocator_t* allocator = owner->runtime->allocator;
   uint32_t capacity = owner->loan_capacity == 0 ? 16 : owner->loan_capacity * 2;
   size_t size_bytes = capacity * sizeof(*owner->ended_loans);
-  weft_block_name_t* ended = weft_memory_allocate(allocator, size_bytes);
+  weft_frame_loan_t* ended = weft_memory_allocate(allocator, size_bytes);
   if (ended == NULL) {
     return false;
   }
@@ -218,17 +219,12 @@ static bool reserve_locked(weft_peer_t* owner) {
 
 void weft_loans_flush_locked(weft_peer_t* peer) {
   while (peer->ended_count > 0) {
-    weft_frame_loan_t entries[WEFT_FRAME_LOAN_LIMIT];
-    weft_holder_t self = weft_peers_self(peer->peers);
     uint32_t count = peer->ended_count < WEFT_FRAME_LOAN_LIMIT
                          ? peer->ended_count
                          : WEFT_FRAME_LOAN_LIMIT;
-    for (uint32_t i = 0; i < count; i++) {
-      entries[i] =
-          entry_make(&peer->ended_loans[peer->ended_count - 1 - i], self);
-    }
-    weft_status_t status =
-        write_entries_locked(peer, WEFT_FRAME_RELEASE, entries, count);
+    weft_status_t status = write_entries_locked(
+        peer, WEFT_FRAME_RELEASE, &peer->ended_loans[peer->ended_count - count],
+        count);
     if (status != WEFT_OK) {
       // When there is room it is tried again; a dead peer needs not know.
       weft_status_release(status);
@@ -240,52 +236,76 @@ void weft_loans_flush_locked(weft_peer_t* peer) {
 }
 
 // The last reader of a block that a peer has lent is gone.
-static void loan_ended(void* user, weft_holder_t owner,
-                       const weft_block_name_t* name) {
-  weft_peers_t* peers = user;
-  weft_peer_t* peer = weft_peers_life(peers, owner);
-  if (peer == NULL) {
-    return;
-  }
+static void loan_ended(void* user, const weft_borrowed_t* borrowed) {
+  weft_peer_t* owner = user;
   weft_crash_point("before a loan is given back");
-  weft_mutex_lock(&peer->lock);
-  if (weft_peer_state(peer) != WEFT_PEER_DEAD &&
-      peer->ended_count < peer->loan_capacity) {
-    peer->ended_loans[peer->ended_count++] = *name;
-    weft_loans_flush_locked(peer);
-    weft_peer_flush_locked(peer);
+  weft_mutex_lock(&owner->lock);
+  if (weft_peer_state(owner) == WEFT_PEER_DEAD) {
+    owner->loan_count--;
+  } else {
+    owner->ended_loans[owner->ended_count++] =
+        entry_make(&borrowed->name, borrowed->lender);
+    weft_loans_flush_locked(owner);
+    weft_peer_flush_locked(owner);
   }
-  weft_mutex_unlock(&peer->lock);
+  weft_mutex_unlock(&owner->lock);
 }
 
-weft_status_t weft_loans_borrow(weft_peers_t* peers, weft_holder_t owner,
+// The peer that is to be told of the end of a loan; begins to connect if need
+// be. What a lender says of an owner is only its word, and makes no life of it
+// known. Errors: NOT_FOUND.
+static weft_status_t find_owner(weft_peers_t* peers, weft_holder_t holder,
+                                weft_peer_t** out_owner) {
+  uint16_t rank = (uint16_t)(holder >> 16);
+  WEFT_RETURN_IF_ERROR(weft_peers_reach(peers->runtime, rank, out_owner));
+  *out_owner = weft_peers_life(peers, holder);
+  return *out_owner != NULL
+             ? WEFT_OK
+             : weft_status_make(WEFT_STATUS_NOT_FOUND,
+                                "life %u of rank %u is not known here",
+                                holder & 0xffff, rank);
+}
+
+// Notes a loan, of which one more can be told that it has ended then.
+static weft_status_t note_loan(weft_peer_t* owner) {
+  weft_mutex_lock(&owner->lock);
+  bool has_room = reserve_locked(owner);
+  owner->loan_count += has_room ? 1 : 0;
+  weft_mutex_unlock(&owner->lock);
+  return has_room ? WEFT_OK
+                  : weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED,
+                                     "no memory to note a loan of rank %u",
+                                     owner->rank);
+}
+
+static void tell(weft_peer_t* owner, weft_frame_type_t type,
+                 const weft_frame_loan_t* entry);
+
+weft_status_t weft_loans_borrow(weft_peer_t* lender, weft_holder_t holder,
                                 const weft_block_name_t* name,
                                 weft_storage_t** out_storage) {
-  weft_peer_t* peer;
+  weft_peers_t* peers = lender->peers;
+  weft_peer_t* owner = NULL;
+  const weft_borrowed_t borrowed = {holder, weft_peer_holder(lender), *name};
   *out_storage = NULL;
-  WEFT_RETURN_IF_ERROR(
-      weft_peers_reach(peers->runtime, (uint16_t)(owner >> 16), &peer));
-  weft_mutex_lock(&peer->lock);
-  bool has_room = reserve_locked(peer);
-  peer->loan_count += has_room ? 1 : 0;
-  weft_mutex_unlock(&peer->lock);
-  if (!has_room) {
+  WEFT_RETURN_IF_ERROR(find_owner(peers, holder, &owner));
+  weft_status_t status = note_loan(owner);
+  if (status != WEFT_OK) {
     // It has been lent all the same.
-    weft_loans_unlend(peers, owner, name, weft_peers_self(peers));
-    return weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED,
-                            "no memory to note a loan of rank %u", peer->rank);
+    const weft_frame_loan_t entry = entry_make(name, borrowed.lender);
+    tell(owner, WEFT_FRAME_RELEASE, &entry);
+    return status;
   }
-  weft_status_t status =
-      weft_imports_storage(weft_memory_imports(peers->runtime), owner, name,
-                           loan_ended, peers, out_storage);
+  status = weft_imports_storage(weft_memory_imports(peers->runtime), &borrowed,
+                                loan_ended, owner, out_storage);
   if (status != WEFT_OK) {
     // It has been lent, and is given back unused.
-    loan_ended(peers, owner, name);
+    loan_ended(owner, &borrowed);
   }
   if (weft_status_code(status) == WEFT_STATUS_NOT_FOUND &&
-      weft_peer_state(peer) == WEFT_PEER_DEAD) {
+      weft_peer_state(owner) == WEFT_PEER_DEAD) {
     weft_status_release(status);
-    status = weft_peer_death(peer, "a tensor is lost");
+    status = weft_peer_death(owner, "a tensor is lost");
   }
   return status;
 }
@@ -314,38 +334,44 @@ weft_status_t weft_loans_lend_on(weft_peers_t* peers, weft_holder_t owner,
   return status;
 }
 
-typedef struct unlend {
+// What is told of one loan, on its way.
+typedef struct news {
   weft_outgoing_t outgoing;
+  weft_frame_type_t type;
   weft_frame_loan_t entry;
-} unlend_t;
+} news_t;
 
-static void end_unlend(weft_outgoing_t* outgoing, weft_peer_t* peer) {
+static void end_news(weft_outgoing_t* outgoing, weft_peer_t* peer) {
   weft_slab_free(peer->runtime->slab,
-                 WEFT_CONTAINER_OF(outgoing, unlend_t, outgoing),
-                 sizeof(unlend_t));
+                 WEFT_CONTAINER_OF(outgoing, news_t, outgoing), sizeof(news_t));
 }
 
-static weft_status_t write_unlend(weft_outgoing_t* outgoing,
-                                  weft_peer_t* peer) {
-  unlend_t* unlend = WEFT_CONTAINER_OF(outgoing, unlend_t, outgoing);
-  return write_entries_locked(peer, WEFT_FRAME_RELEASE, &unlend->entry, 1);
+static weft_status_t write_news(weft_outgoing_t* outgoing, weft_peer_t* peer) {
+  const news_t* news = WEFT_CONTAINER_OF(outgoing, news_t, outgoing);
+  return write_entries_locked(peer, news->type, &news->entry, 1);
+}
+
+static void tell(weft_peer_t* owner, weft_frame_type_t type,
+                 const weft_frame_loan_t* entry) {
+  news_t* news = weft_slab_allocate(owner->runtime->slab, sizeof(*news));
+  // Without memory the block stays lent until the holder ends.
+  if (news != NULL) {
+    *news = (news_t){
+        .outgoing = {.write = write_news, .end = end_news},
+        .type = type,
+        .entry = *entry,
+    };
+    weft_peer_send(owner, &news->outgoing);
+  }
 }
 
 void weft_loans_unlend(weft_peers_t* peers, weft_holder_t owner,
-                       const weft_block_name_t* name, weft_holder_t from) {
+                       const weft_block_name_t* name, weft_holder_t to) {
   weft_peer_t* peer = weft_peers_life(peers, owner);
-  unlend_t* unlend =
-      peer != NULL ? weft_slab_allocate(peers->runtime->slab, sizeof(*unlend))
-                   : NULL;
-  if (unlend == NULL) {
-    // The block stays lent until the holder ends.
-    return;
+  if (peer != NULL) {
+    const weft_frame_loan_t entry = entry_make(name, to);
+    tell(peer, WEFT_FRAME_UNLEND, &entry);
   }
-  *unlend = (unlend_t){
-      .outgoing = {.write = write_unlend, .end = end_unlend},
-      .entry = entry_make(name, from),
-  };
-  weft_peer_send(peer, &unlend->outgoing);
 }
 
 // --- Segments ---------------------------------------------------------------

@@ -7,10 +7,11 @@
 
 #include "peer/peers.h"
 
-// Makes a read-only storage of what a peer has lent to this runtime. The loan
-// ends with the storage, or with the failure of this. Errors: DATA_LOSS for
-// what cannot have been lent; RESOURCE_EXHAUSTED.
-weft_status_t weft_loans_borrow(weft_peers_t* peers, weft_holder_t owner,
+// Makes a read-only storage of what a peer has lent to this runtime: its own,
+// or that of `holder`. The loan ends with it, or with the failure of this.
+// Errors: DATA_LOSS for what cannot have been lent; NOT_FOUND for an owner, or
+// a segment, that is not known; RESOURCE_EXHAUSTED.
+weft_status_t weft_loans_borrow(weft_peer_t* lender, weft_holder_t holder,
                                 const weft_block_name_t* name,
                                 weft_storage_t** out_storage);
 
@@ -19,10 +20,9 @@ weft_status_t weft_loans_borrow(weft_peers_t* peers, weft_holder_t owner,
 weft_status_t weft_loans_lend_on(weft_peers_t* peers, weft_holder_t owner,
                                  const weft_block_name_t* name,
                                  weft_holder_t to);
-// Ends a loan that did not reach `from`, or that this runtime, which is `from`
-// then, could not note. No lock is held.
+// Tells it that the loan did not reach `to`. No lock is held.
 void weft_loans_unlend(weft_peers_t* peers, weft_holder_t owner,
-                       const weft_block_name_t* name, weft_holder_t from);
+                       const weft_block_name_t* name, weft_holder_t to);
 
 // Sees to it that the peer has the segment before the frames that follow. The
 // lock is held. Errors: WOULD_BLOCK; RESOURCE_EXHAUSTED; PEER_DIED.

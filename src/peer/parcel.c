@@ -101,10 +101,13 @@ static weft_status_t fill_copy(item_t* item, weft_peers_t* peers,
 // one has left nobody else can find.
 static bool is_borrowed(weft_peers_t* peers, const weft_storage_t* storage,
                         weft_holder_t* out_owner, weft_block_name_t* out_name) {
+  weft_borrowed_t borrowed;
   if (!weft_imports_find(weft_memory_imports(peers->runtime), storage,
-                         out_owner, out_name)) {
+                         &borrowed)) {
     return false;
   }
+  *out_owner = borrowed.owner;
+  *out_name = borrowed.name;
   const weft_peer_t* owner = weft_peers_at(peers, (uint16_t)(*out_owner >> 16));
   return owner != NULL && weft_peer_state(owner) != WEFT_PEER_DEAD;
 }
@@ -391,8 +394,13 @@ static weft_status_t lend(item_t* item, weft_peer_t* peer) {
     return WEFT_OK;
   }
   if (owner == weft_peers_self(peers)) {
-    WEFT_RETURN_IF_ERROR(
-        weft_arena_lend(weft_memory_arena(peers->runtime), item->storage, to));
+    weft_arena_t* arena = weft_memory_arena(peers->runtime);
+    weft_block_name_t name;
+    WEFT_RETURN_IF_ERROR(weft_arena_lend(arena, item->storage, to));
+    if (weft_arena_find(arena, item->storage, &name)) {
+      // It has its name from now on.
+      item->attachment.generation = name.generation;
+    }
   } else {
     weft_block_name_t name = block_of(&item->attachment);
     WEFT_RETURN_IF_ERROR(weft_loans_lend_on(peers, owner, &name, to));
@@ -405,17 +413,17 @@ static weft_status_t lend(item_t* item, weft_peer_t* peer) {
 static void unlend(item_t* item, weft_peer_t* peer) {
   weft_peers_t* peers = peer->peers;
   weft_holder_t owner = owner_of(&item->attachment);
-  weft_holder_t from = weft_peer_holder(peer);
+  weft_holder_t to = weft_peer_holder(peer);
   weft_block_name_t name = block_of(&item->attachment);
   if (!item->is_lent) {
     return;
   }
   if (owner == weft_peers_self(peers)) {
     // An error: the peer has died, and its loans with it.
-    weft_status_release(weft_arena_give_back(weft_memory_arena(peers->runtime),
-                                             &name, from, 1));
+    weft_status_release(weft_arena_take_back(weft_memory_arena(peers->runtime),
+                                             &name, owner, to));
   } else {
-    weft_loans_unlend(peers, owner, &name, from);
+    weft_loans_unlend(peers, owner, &name, to);
   }
 }
 

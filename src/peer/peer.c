@@ -612,10 +612,9 @@ static void frame_came(weft_link_sink_t* sink, const void* data,
       weft_remote_receive(peer, frame);
       break;
     case WEFT_FRAME_LEND:
-      weft_loans_receive_lend(peer, frame);
-      break;
+    case WEFT_FRAME_UNLEND:
     case WEFT_FRAME_RELEASE:
-      weft_loans_receive_release(peer, frame);
+      weft_loans_receive(peer, frame);
       break;
     case WEFT_FRAME_DROP:
       weft_loans_receive_drop(peer, frame);

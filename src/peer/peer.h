@@ -139,7 +139,7 @@ struct weft_peer {
   weft_table_t served;
   // Loans of the peer's memory that have ended, to be told; there is room for
   // all that are out. See loans.c.
-  weft_block_name_t* ended_loans;
+  struct weft_frame_loan* ended_loans;
   uint32_t ended_count;
   uint32_t loan_count;
   uint32_t loan_capacity;

@@ -67,8 +67,8 @@ weft_peer_t* weft_peers_life(weft_peers_t* peers, weft_holder_t holder);
 
 // --- loans.c ----------------------------------------------------------------
 
-void weft_loans_receive_lend(weft_peer_t* peer, const weft_frame_t* frame);
-void weft_loans_receive_release(weft_peer_t* peer, const weft_frame_t* frame);
+// Loans of this runtime's memory that begin and end.
+void weft_loans_receive(weft_peer_t* peer, const weft_frame_t* frame);
 void weft_loans_receive_drop(weft_peer_t* peer, const weft_frame_t* frame);
 // Tells peers of segments that are gone, which they alone keep.
 void weft_loans_tell_dropped(weft_peers_t* peers);

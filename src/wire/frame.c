@@ -42,6 +42,7 @@ static const struct {
     [WEFT_FRAME_ACCEPT] = {"accept", RULE_EMPTY},
     [WEFT_FRAME_FOLLOWS] = {"follows", RULE_EMPTY},
     [WEFT_FRAME_DROP] = {"drop", RULE_EMPTY},
+    [WEFT_FRAME_UNLEND] = {"unlend", RULE_LOANS},
 };
 
 static payload_rule_t rule_of(uint8_t type) {

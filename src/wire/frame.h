@@ -41,7 +41,9 @@
   /* The outcome of the future `id` comes from the runtime `target_index`. */ \
   X(FOLLOWS, 12, "follows")                                                   \
   /* The segment `id` is gone: what is mapped of it can go, too. */           \
-  X(DROP, 13, "drop")
+  X(DROP, 13, "drop")                                                         \
+  /* What LEND said of the `id` blocks in the payload has come to nothing. */ \
+  X(UNLEND, 14, "unlend")
 
 typedef enum weft_frame_type {
 #define WEFT_FRAME_ENUM(identifier, number, name) \
@@ -99,7 +101,8 @@ typedef struct weft_frame {
 _Static_assert(sizeof(weft_frame_t) == WEFT_FRAME_HEAD_BYTES, "the format");
 #define WEFT_FRAME_SCALAR_LIMIT 8
 
-// One entry of the payload of LEND and RELEASE, and how many there are at most.
+// One entry of the payload of LEND, RELEASE and UNLEND, and how many there are
+// at most.
 typedef struct weft_frame_loan {
   // Names the block, as attachments do.
   uint32_t segment;
@@ -107,8 +110,9 @@ typedef struct weft_frame_loan {
   uint64_t offset_bytes;
   uint64_t size_bytes;
   uint64_t segment_bytes;
-  // The runtime that has the loan: rank << 16 | incarnation.
-  uint32_t holder;
+  // The other one, as rank << 16 | incarnation: who gets the loan, or, of
+  // RELEASE, who gave it.
+  uint32_t other;
   uint32_t count;
 } weft_frame_loan_t;
 
