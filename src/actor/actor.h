@@ -169,6 +169,10 @@ struct weft_actor_layer {
   // Guards links between actors: watchers, links, exit futures. Taken before
   // a stripe.
   weft_mutex_t watch_lock;
+  // Actors of peers that have a name and are not watched yet: there was no
+  // room to ask. Guarded by the watch lock; and how many.
+  weft_dlist_t unwatched;
+  _Atomic uint32_t unwatched_count;
   weft_mutex_t stripes[WEFT_STRIPE_COUNT];
   // Guards the two lists below; leaf.
   weft_mutex_t timed_lock;

@@ -133,11 +133,15 @@ static distant_t* create_distant(weft_actor_layer_t* layer,
 static weft_status_t ask(const distant_t* distant, weft_future_t** out_exited) {
   weft_activity_t* activity = weft_thread_self.activity;
   weft_thread_self.activity = NULL;
+  // Names are had by an actor that must not wait for a peer.
+  const weft_call_options_t options = {
+      .try_only = distant->kind == WEFT_DISTANT_NAME,
+  };
   weft_status_t status = weft_call(
       distant->layer->runtime,
       weft_system_actor(distant->target.rank, distant->target.incarnation),
       WEFT_SYSTEM_EXITED, WEFT_ARGUMENTS(weft_actor_value(distant->target)),
-      NULL, out_exited);
+      &options, out_exited);
   weft_thread_self.activity = activity;
   return status;
 }
@@ -187,18 +191,109 @@ static void await_exit(distant_t* distant, weft_future_t* exited) {
 }
 
 // Asks, and waits for the answer. An end that is known at once is told at once.
-static void follow(distant_t* distant) {
+// False when there is no room.
+static bool follow(distant_t* distant) {
   weft_future_t* exited = NULL;
   weft_status_t status = ask(distant, &exited);
+  bool is_full = distant->kind == WEFT_DISTANT_NAME &&
+                 weft_status_code(status) == WEFT_STATUS_WOULD_BLOCK;
   if (status == WEFT_OK) {
     await_exit(distant, exited);
-    return;
+    return true;
   }
-  if (unlist(distant)) {
-    tell(distant, status);
+  if (!is_full) {
+    if (unlist(distant)) {
+      tell(distant, status);
+    }
+    free_distant(distant);
   }
   weft_status_release(status);
-  free_distant(distant);
+  return !is_full;
+}
+
+// --- Names that wait for room -----------------------------------------------
+
+static bool is_of(const distant_t* distant, const weft_peer_t* peer) {
+  return peer == NULL || (distant->target.rank == peer->rank &&
+                          distant->target.incarnation == peer->incarnation);
+}
+
+// The first of a peer, or of all when that is NULL.
+static distant_t* take_unwatched(weft_actor_layer_t* layer,
+                                 const weft_peer_t* peer) {
+  distant_t* found = NULL;
+  weft_mutex_lock(&layer->watch_lock);
+  for (weft_dlist_node_t* node = weft_dlist_first(&layer->unwatched);
+       node != NULL && found == NULL;
+       node = weft_dlist_next(&layer->unwatched, node)) {
+    distant_t* distant = WEFT_CONTAINER_OF(node, distant_t, node);
+    found = is_of(distant, peer) ? distant : NULL;
+  }
+  if (found != NULL) {
+    weft_dlist_remove(&found->node);
+    // Relaxed: see `weft_distant_go_on`.
+    atomic_fetch_sub_explicit(&layer->unwatched_count, 1, memory_order_relaxed);
+  }
+  weft_mutex_unlock(&layer->watch_lock);
+  return found;
+}
+
+static void put_off(distant_t* distant) {
+  weft_actor_layer_t* layer = distant->layer;
+  weft_mutex_lock(&layer->watch_lock);
+  weft_dlist_append(&layer->unwatched, &distant->node);
+  // Relaxed: see `weft_distant_go_on`.
+  atomic_fetch_add_explicit(&layer->unwatched_count, 1, memory_order_relaxed);
+  weft_mutex_unlock(&layer->watch_lock);
+}
+
+static bool has_window(weft_peer_t* peer) {
+  weft_mutex_lock(&peer->lock);
+  weft_status_t status = weft_window_probe_locked(
+      peer, weft_system_actor(peer->rank, peer->incarnation));
+  weft_mutex_unlock(&peer->lock);
+  return weft_status_ignore(status) == WEFT_STATUS_OK;
+}
+
+void weft_distant_go_on(weft_actor_layer_t* layer, weft_peer_t* peer) {
+  distant_t* distant;
+  // Relaxed: the lock of the peer is between this and `put_off`, in either
+  // order: whoever has room after this finds it, see `follow_or_wait`.
+  if (atomic_load_explicit(&layer->unwatched_count, memory_order_relaxed) ==
+      0) {
+    return;
+  }
+  while ((distant = take_unwatched(layer, peer)) != NULL) {
+    if (!follow(distant)) {
+      put_off(distant);
+      return;
+    }
+  }
+}
+
+// As `follow`, later if there is no room now.
+static void follow_or_wait(distant_t* distant) {
+  weft_actor_layer_t* layer = distant->layer;
+  weft_actor_t target = distant->target;
+  weft_peer_t* peer = NULL;
+  if (follow(distant)) {
+    return;
+  }
+  put_off(distant);
+  // Room that came meanwhile found it in no list.
+  weft_status_t status =
+      weft_peers_find(layer->runtime, target.rank, target.incarnation, &peer);
+  if (status != WEFT_OK || has_window(peer)) {
+    weft_distant_go_on(layer, peer);
+  }
+  weft_status_release(status);
+}
+
+void weft_distant_stop(weft_actor_layer_t* layer) {
+  distant_t* distant;
+  while ((distant = take_unwatched(layer, NULL)) != NULL) {
+    free_distant(distant);
+  }
 }
 
 // Makes one and lists it; NULL when it is not needed.
@@ -233,7 +328,7 @@ weft_status_t weft_distant_watch(weft_actor_layer_t* layer,
   WEFT_RETURN_IF_ERROR(
       create_listed(layer, kind, watcher, target, endpoint, &distant));
   if (distant != NULL) {
-    follow(distant);
+    follow_or_wait(distant);
   }
   return WEFT_OK;
 }

@@ -343,6 +343,7 @@ static void receive(weft_peer_t* peer, const weft_frame_t* frame) {
       break;
     case WEFT_FRAME_CREDIT:
       weft_window_receive_credit(peer, frame);
+      weft_distant_go_on(weft_actor_layer_of(peer->runtime), peer);
       break;
     default:
       weft_peer_break(peer, weft_status_make(WEFT_STATUS_DATA_LOSS,
@@ -366,6 +367,7 @@ static void peer_died(weft_peer_t* peer, weft_status_t reason) {
     weft_future_cancel_with(&inbound->future, weft_status_retain(reason));
     weft_future_release(&inbound->future);
   }
+  weft_distant_go_on(weft_actor_layer_of(peer->runtime), peer);
 }
 
 static weft_future_t* served(weft_peer_t* peer, uint64_t id) {

@@ -19,6 +19,7 @@
 
 static void init_locks(weft_actor_layer_t* layer) {
   weft_mutex_init(&layer->watch_lock);
+  weft_dlist_init(&layer->unwatched);
   weft_mutex_init(&layer->timed_lock);
   weft_mutex_init(&layer->thread_lock);
   weft_mutex_init(&layer->known.lock);
@@ -112,6 +113,7 @@ void weft_actor_layer_destroy(weft_runtime_t* runtime) {
   // Relaxed: no other thread uses the layer any more.
   weft_status_release(
       atomic_load_explicit(&layer->stop_reason, memory_order_relaxed));
+  weft_distant_stop(layer);
   weft_names_destroy(layer);
   weft_registry_destroy(layer->classes);
   weft_roster_deinit(layer);

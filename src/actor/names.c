@@ -259,9 +259,6 @@ static registered_t try_register(weft_actor_layer_t* layer, weft_actor_t actor,
 // Rank 0 has the names; the others ask it. It watches actors of other ranks
 // that have one.
 
-// Rank 0's runtime.
-#define NAMES_RANK 0
-
 static weft_status_t ask_names(weft_runtime_t* runtime, uint32_t endpoint,
                                const char* name, const weft_actor_t* actor) {
   weft_value_t text;
@@ -274,7 +271,7 @@ static weft_status_t ask_names(weft_runtime_t* runtime, uint32_t endpoint,
       .positional_count = actor != NULL ? 2 : 1,
   };
   weft_status_t status =
-      weft_system_ask(runtime, NAMES_RANK, endpoint, &arguments, &nothing);
+      weft_system_ask(runtime, WEFT_NAMES_RANK, endpoint, &arguments, &nothing);
   weft_value_release(text);
   weft_value_release(nothing);
   return status;
@@ -291,8 +288,8 @@ static weft_status_t ask_lookup(weft_runtime_t* runtime, const char* name,
     options.timeout_ns = left_ns > 0 ? left_ns : 1;
   }
   weft_status_t status =
-      weft_call(runtime, weft_system_actor(NAMES_RANK, 0), WEFT_SYSTEM_LOOKUP,
-                WEFT_ARGUMENTS(text), &options, out_future);
+      weft_call(runtime, weft_system_actor(WEFT_NAMES_RANK, 0),
+                WEFT_SYSTEM_LOOKUP, WEFT_ARGUMENTS(text), &options, out_future);
   weft_value_release(text);
   return status;
 }
@@ -357,7 +354,7 @@ weft_status_t weft_actor_register(weft_runtime_t* runtime, const char* name,
   weft_actor_layer_t* layer = weft_actor_layer_of(runtime);
   WEFT_RETURN_IF_ERROR(check_text(name));
   WEFT_RETURN_IF_ERROR(check_actor(layer, actor));
-  if (runtime->rank != NAMES_RANK) {
+  if (runtime->rank != WEFT_NAMES_RANK) {
     return ask_names(runtime, WEFT_SYSTEM_REGISTER, name, &actor);
   }
   weft_cold_t* spare_cold = NULL;
@@ -393,7 +390,7 @@ weft_status_t weft_actor_register(weft_runtime_t* runtime, const char* name,
 weft_status_t weft_actor_unregister(weft_runtime_t* runtime, const char* text) {
   weft_names_t* names = weft_actor_layer_of(runtime)->names;
   WEFT_RETURN_IF_ERROR(check_text(text));
-  if (runtime->rank != NAMES_RANK) {
+  if (runtime->rank != WEFT_NAMES_RANK) {
     return ask_names(runtime, WEFT_SYSTEM_UNREGISTER, text, NULL);
   }
   name_t* unused = NULL;
@@ -534,7 +531,7 @@ weft_status_t weft_actor_lookup(weft_runtime_t* runtime, const char* text,
   *out_future = NULL;
   weft_actor_layer_t* layer = weft_actor_layer_of(runtime);
   WEFT_RETURN_IF_ERROR(check_text(text));
-  if (runtime->rank != NAMES_RANK) {
+  if (runtime->rank != WEFT_NAMES_RANK) {
     return ask_lookup(runtime, text, deadline_ns, out_future);
   }
   name_t* spare = create_name(runtime, text);

@@ -88,6 +88,9 @@ enum {
 
 extern const weft_class_t weft_system_class;
 
+// The rank that has the names of a job.
+#define WEFT_NAMES_RANK 0
+
 // Makes this runtime's. The first actor of a runtime in a job, so its handle
 // is known to all.
 weft_status_t weft_system_create(weft_runtime_t* runtime);
@@ -130,6 +133,11 @@ void weft_distant_unwatch(weft_actor_layer_t* layer, weft_distant_kind_t kind,
                           weft_actor_t watcher, weft_actor_t target);
 // The watcher that had this cold part has ended.
 void weft_distant_forget(weft_actor_layer_t* layer, weft_cold_t* cold);
+// A peer has room again, or is gone: actors of it that have a name, and could
+// not be watched so far, are.
+void weft_distant_go_on(weft_actor_layer_t* layer, weft_peer_t* peer);
+// Forgets those. Nothing is sent any more.
+void weft_distant_stop(weft_actor_layer_t* layer);
 
 // True for an actor of another runtime.
 static inline bool weft_actor_is_remote(const weft_runtime_t* runtime,

@@ -4,6 +4,10 @@
 // have what all calls have: order, deadlines, cancelling, errors. It has a
 // thread of its own and never waits in a handler, so a runtime whose workers
 // are all busy still answers.
+//
+// Whoever asks may be hostile: what is asked is about actors of this runtime,
+// so that this one waits for no other; never about the one that answers, which
+// only ends with its runtime; and for nobody but who asks.
 
 #include <stdio.h>
 
@@ -48,6 +52,52 @@ weft_status_t weft_system_ask(weft_runtime_t* runtime, uint16_t rank,
   return status;
 }
 
+// --- What may be asked ------------------------------------------------------
+
+static weft_status_t cannot_ask(const weft_context_t* context,
+                                weft_actor_t actor, const char* why) {
+  return weft_status_make(WEFT_STATUS_INVALID_ARGUMENT,
+                          "rank %u was asked about actor #%u of rank %u, %s",
+                          weft_runtime_rank(weft_context_runtime(context)),
+                          actor.index, actor.rank, why);
+}
+
+// An actor of this runtime that others may end, watch and link. Whether it is
+// there is seen later.
+static weft_status_t check_own(const weft_context_t* context,
+                               weft_actor_t actor) {
+  if (weft_actor_is_remote(weft_context_runtime(context), actor)) {
+    return cannot_ask(context, actor, "which is not here");
+  }
+  return weft_actor_is_system(actor)
+             ? cannot_ask(context, actor, "which serves the runtime")
+             : WEFT_OK;
+}
+
+// An actor of whoever asks.
+static weft_status_t check_asker(const weft_context_t* context,
+                                 weft_actor_t actor) {
+  const weft_message_t* message = context->message;
+  const weft_peer_t* peer = (message->flags & WEFT_MESSAGE_REMOTE) != 0
+                                ? weft_message_peer(message)
+                                : NULL;
+  return peer == NULL || peer->rank != actor.rank ||
+                 peer->incarnation != actor.incarnation
+             ? cannot_ask(context, actor, "for which another rank speaks")
+             : WEFT_OK;
+}
+
+// Only one runtime of a job has its names.
+static weft_status_t check_names(const weft_context_t* context) {
+  uint32_t rank = weft_runtime_rank(weft_context_runtime(context));
+  return rank == WEFT_NAMES_RANK
+             ? WEFT_OK
+             : weft_status_make(WEFT_STATUS_INVALID_ARGUMENT,
+                                "rank %u was asked for a name; rank %d has the "
+                                "names of a job",
+                                rank, WEFT_NAMES_RANK);
+}
+
 // --- Answers that come later ------------------------------------------------
 
 // The reply is the outcome of a future, which is taken over.
@@ -87,9 +137,11 @@ static weft_status_t handle_spawn(weft_context_t* context, void* state,
         "from the same program",
         weft_runtime_rank(runtime), name, (long long)arguments[1].as.int64);
   }
+  int64_t bound = arguments[2].as.int64;
   const weft_spawn_options_t options = {
       .place = weft_runtime_rank(runtime),
-      .mailbox_bound = (uint32_t)arguments[2].as.int64,
+      .mailbox_bound =
+          bound >= 0 && bound < UINT32_MAX ? (uint32_t)bound : UINT32_MAX,
       .own_thread = arguments[3].as.boolean,
   };
   WEFT_RETURN_IF_ERROR(
@@ -112,6 +164,7 @@ static weft_status_t handle_stop(weft_context_t* context, void* state,
   weft_status_t reason = WEFT_OK;
   (void)state;
   (void)out_result;
+  WEFT_RETURN_IF_ERROR(check_own(context, actor_of(arguments[0])));
   if (weft_value_kind(arguments[2]) == WEFT_KIND_STATUS) {
     WEFT_RETURN_IF_ERROR(weft_value_as_status(arguments[2], &reason));
   }
@@ -128,6 +181,7 @@ static weft_status_t handle_exited(weft_context_t* context, void* state,
   weft_future_t* exited = NULL;
   (void)state;
   (void)out_result;
+  WEFT_RETURN_IF_ERROR(check_own(context, actor_of(arguments[0])));
   WEFT_RETURN_IF_ERROR(weft_actor_exited(weft_context_runtime(context),
                                          actor_of(arguments[0]), &exited));
   return answer_with(context, exited);
@@ -143,6 +197,8 @@ static weft_status_t handle_link(weft_context_t* context, void* state,
   weft_future_t* exited;
   (void)state;
   (void)out_result;
+  WEFT_RETURN_IF_ERROR(check_own(context, actor_of(arguments[0])));
+  WEFT_RETURN_IF_ERROR(check_asker(context, actor_of(arguments[1])));
   WEFT_RETURN_IF_ERROR(weft_value_as_list(arguments[2], &end, &count));
   if (count != 1 || weft_value_kind(end[0]) != WEFT_KIND_FUTURE) {
     // It has ended, in order.
@@ -159,6 +215,7 @@ static weft_status_t handle_unlink(weft_context_t* context, void* state,
                                    weft_value_t* out_result) {
   (void)state;
   (void)out_result;
+  WEFT_RETURN_IF_ERROR(check_asker(context, actor_of(arguments[1])));
   weft_distant_unwatch(weft_actor_layer_of(weft_context_runtime(context)),
                        WEFT_DISTANT_LINK, actor_of(arguments[0]),
                        actor_of(arguments[1]));
@@ -171,6 +228,7 @@ static weft_status_t handle_register(weft_context_t* context, void* state,
   const char* name;
   (void)state;
   (void)out_result;
+  WEFT_RETURN_IF_ERROR(check_names(context));
   WEFT_RETURN_IF_ERROR(weft_value_as_string(arguments[0], &name, NULL));
   return weft_actor_register(weft_context_runtime(context), name,
                              actor_of(arguments[1]));
@@ -182,6 +240,7 @@ static weft_status_t handle_unregister(weft_context_t* context, void* state,
   const char* name;
   (void)state;
   (void)out_result;
+  WEFT_RETURN_IF_ERROR(check_names(context));
   WEFT_RETURN_IF_ERROR(weft_value_as_string(arguments[0], &name, NULL));
   return weft_actor_unregister(weft_context_runtime(context), name);
 }
@@ -193,6 +252,7 @@ static weft_status_t handle_lookup(weft_context_t* context, void* state,
   weft_future_t* found = NULL;
   (void)state;
   (void)out_result;
+  WEFT_RETURN_IF_ERROR(check_names(context));
   WEFT_RETURN_IF_ERROR(weft_value_as_string(arguments[0], &name, NULL));
   WEFT_RETURN_IF_ERROR(weft_actor_lookup(weft_context_runtime(context), name,
                                          weft_context_deadline_ns(context),

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "actor/remote.h"
 #include "job/client.h"
 #include "link/shm/shm_kit.h"
 #include "process/job.h"
@@ -314,6 +315,62 @@ static void hostile_peers_harm_nobody(weft_runtime_t* runtime) {
   assert_true(weft_value_equal(value, weft_int64(7)));
 }
 
+// --- Requests that nobody may make ------------------------------------------
+
+static void expect_refused(weft_runtime_t* runtime, weft_actor_t system,
+                           uint32_t endpoint,
+                           const weft_arguments_t* arguments) {
+  weft_future_t* future = NULL;
+  weft_kit_assert_ok(
+      weft_call(runtime, system, endpoint, arguments, NULL, &future));
+  weft_kit_assert_status_says(WEFT_STATUS_INVALID_ARGUMENT, "was asked",
+                              puppet_end(future));
+}
+
+static void what_serves_a_rank_serves_on(weft_runtime_t* runtime) {
+  weft_actor_t system = weft_system_actor(1, 1);
+  weft_actor_t mine = puppet_spawn(runtime, 0);
+  weft_actor_t third = puppet_spawn(runtime, 2);
+  weft_actor_t its = puppet_spawn(runtime, 1);
+  weft_value_t names[2] = {weft_none(), weft_actor_value(its)};
+  weft_value_t none = weft_none();
+  weft_value_t list;
+  weft_kit_assert_ok(weft_list_create(NULL, &none, 1, &list));
+  weft_kit_assert_ok(weft_string_from_c(NULL, "name", &names[0]));
+  // About itself.
+  for (int mode = WEFT_STOP_NOW; mode <= WEFT_STOP_AFTER_QUEUE; mode++) {
+    expect_refused(runtime, system, WEFT_SYSTEM_STOP,
+                   WEFT_ARGUMENTS(weft_actor_value(system), weft_int64(mode),
+                                  weft_none()));
+  }
+  expect_refused(runtime, system, WEFT_SYSTEM_EXITED,
+                 WEFT_ARGUMENTS(weft_actor_value(system)));
+  expect_refused(
+      runtime, system, WEFT_SYSTEM_LINK,
+      WEFT_ARGUMENTS(weft_actor_value(system), weft_actor_value(mine), list));
+  // What others would have to be asked for, and it might wait for them.
+  expect_refused(
+      runtime, system, WEFT_SYSTEM_STOP,
+      WEFT_ARGUMENTS(weft_actor_value(third), weft_int64(0), weft_none()));
+  expect_refused(runtime, system, WEFT_SYSTEM_EXITED,
+                 WEFT_ARGUMENTS(weft_actor_value(third)));
+  expect_refused(runtime, system, WEFT_SYSTEM_LOOKUP, WEFT_ARGUMENTS(names[0]));
+  expect_refused(runtime, system, WEFT_SYSTEM_UNREGISTER,
+                 WEFT_ARGUMENTS(names[0]));
+  expect_refused(runtime, system, WEFT_SYSTEM_REGISTER,
+                 WEFT_ARGUMENTS(names[0], names[1]));
+  // What is between others.
+  expect_refused(
+      runtime, system, WEFT_SYSTEM_LINK,
+      WEFT_ARGUMENTS(weft_actor_value(its), weft_actor_value(third), list));
+  expect_refused(
+      runtime, system, WEFT_SYSTEM_UNLINK,
+      WEFT_ARGUMENTS(weft_actor_value(its), weft_actor_value(third)));
+  weft_value_release(names[0]);
+  weft_value_release(list);
+  (void)puppet_spawn(runtime, 1);
+}
+
 static void ignore_warning(void* user, weft_status_t warning) {
   (void)user;
   (void)warning;
@@ -335,6 +392,7 @@ int main(int argument_count, char** arguments) {
        .prepare = keep_quiet,
        .imitate = imitate,
        .launch = launch_all},
+      PROCESS_TEST(what_serves_a_rank_serves_on, 3),
   };
   return process_main(argument_count, arguments, tests,
                       sizeof(tests) / sizeof(tests[0]));

@@ -202,6 +202,41 @@ static void a_stopped_process_can_be_killed(weft_runtime_t* runtime) {
   weft_kit_assert_status(WEFT_STATUS_PEER_DIED, puppet_end(held));
 }
 
+static weft_status_t name_it(weft_runtime_t* runtime, weft_actor_t registrar,
+                             int number, weft_actor_t actor) {
+  char text[32];
+  weft_value_t name;
+  (void)snprintf(text, sizeof(text), "name %d", number);
+  weft_kit_assert_ok(weft_string_from_c(NULL, text, &name));
+  weft_status_t status =
+      puppet_try(runtime, registrar, PUPPET_REGISTER,
+                 WEFT_ARGUMENTS(name, weft_actor_value(actor)));
+  weft_value_release(name);
+  return status;
+}
+
+// More than it may be asked at once to tell of its end.
+static void actors_of_one_that_is_stopped_get_names(weft_runtime_t* runtime) {
+  enum { NAMES = 150 };
+  weft_actor_t actor = puppet_spawn(runtime, 1);
+  weft_actor_t registrar = puppet_spawn(runtime, 2);
+  pid_t process = (pid_t)puppet_process(runtime, actor);
+  stop_process(process);
+  for (int i = 0; i < NAMES; i++) {
+    weft_kit_assert_ok(name_it(runtime, registrar, i, actor));
+  }
+  assert_int_equal(kill(process, SIGCONT), 0);
+  // Its end is heard of all the same.
+  weft_kit_assert_ok(weft_actor_stop(runtime, actor, WEFT_STOP_NOW, WEFT_OK));
+  for (int i = 0; i < NAMES; i++) {
+    weft_status_code_t code = WEFT_STATUS_ALREADY_EXISTS;
+    while (code == WEFT_STATUS_ALREADY_EXISTS) {
+      code = weft_status_ignore(name_it(runtime, registrar, i, registrar));
+    }
+    assert_int_equal(code, WEFT_STATUS_OK);
+  }
+}
+
 int main(int argument_count, char** arguments) {
   static const process_test_t tests[] = {
       {.name = "one_that_is_stopped_is_given_up",
@@ -223,6 +258,10 @@ int main(int argument_count, char** arguments) {
        .run = one_that_computes_for_long_is_not_given_up,
        .prepare = give_up_soon},
       PROCESS_TEST(deadlines_end_waits_for_one_that_is_stopped, 2),
+      {.name = "actors_of_one_that_is_stopped_get_names",
+       .size = 3,
+       .run = actors_of_one_that_is_stopped_get_names,
+       .prepare = give_up_late},
       PROCESS_TEST_OF_DEATH(a_stopped_process_can_be_killed, 2, 2),
   };
   return process_main(argument_count, arguments, tests,
