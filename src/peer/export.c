@@ -7,6 +7,10 @@
 #include "peer/remote.h"
 #include "sys/slab.h"
 
+// What one peer may have asked for to be sent to others. More is refused, and
+// the peer sends it itself.
+#define TAKEN_ON_LIMIT 4096
+
 // What the maker said to SUBSCRIBE.
 typedef enum answer {
   // It was not asked.
@@ -25,6 +29,8 @@ typedef struct export {
   weft_peers_t* peers;
   // Who waits; NULL: this runtime itself, for its own import.
   weft_peer_t* to;
+  // Who asked for it to be sent to another; NULL: nobody.
+  weft_peer_t* asker;
   // How the peer knows it: by whose name, and which number.
   weft_holder_t owner;
   uint64_t id;
@@ -62,6 +68,9 @@ static void drop(export_t* export) {
   bool is_last = --export->users == 0;
   if (is_last) {
     (void)weft_ids_take(&peers->exports, export->ticket);
+  }
+  if (is_last && export->asker != NULL) {
+    export->asker->taken_on--;
   }
   weft_mutex_unlock(&peers->calls_lock);
   if (is_last) {
@@ -105,15 +114,23 @@ static weft_status_t no_memory(const weft_peer_t* peer) {
 }
 
 weft_status_t weft_export_create(weft_exports_t* exports, weft_peer_t* peer,
-                                 weft_future_t* future, uint64_t* out_id) {
+                                 weft_future_t* future, uint64_t* out_id,
+                                 weft_holder_t* out_maker) {
   weft_peers_t* peers = peer->peers;
   export_t* export = create(peers, peer, future);
+  weft_origin_name_t origin = {.peer = NULL};
   *out_id = 0;
+  *out_maker = 0;
   if (export == NULL) {
     return no_memory(peer);
   }
   export->owner = weft_peers_self(peers);
   export->id = export->ticket;
+  if (weft_import_origin(future, &origin) ||
+      peers->events->origin(future, &origin)) {
+    export->origin = origin;
+    *out_maker = weft_peer_holder(origin.peer);
+  }
   weft_dlist_append(&exports->list, &export->node);
   *out_id = export->id;
   return WEFT_OK;
@@ -270,19 +287,17 @@ static void end_subscribe(weft_outgoing_t* outgoing, weft_peer_t* peer) {
 // peer dies the outcome, which comes in any case, ends it.
 static void start(export_t* export) {
   weft_peers_t* peers = export->peers;
-  weft_origin_name_t origin = {.peer = NULL};
-  if (weft_import_origin(export->future, &origin) ||
-      peers->events->origin(export->future, &origin)) {
-    export->origin = origin;
+  weft_peer_t* maker = export->origin.peer;
+  if (maker != NULL) {
     export->subscribe =
         (weft_outgoing_t){.write = write_subscribe, .end = end_subscribe};
     weft_mutex_lock(&peers->calls_lock);
     // Looked at inside the lock: whoever buries the maker looks afterwards.
-    bool is_alive = weft_peer_state(origin.peer) != WEFT_PEER_DEAD;
+    bool is_alive = weft_peer_state(maker) != WEFT_PEER_DEAD;
     export->answer = is_alive ? ANSWER_TO_COME : ANSWER_REFUSED;
     export->users++;
     weft_mutex_unlock(&peers->calls_lock);
-    weft_peer_send(origin.peer, &export->subscribe);
+    weft_peer_send(maker, &export->subscribe);
   }
   weft_future_add_waiter(export->future, &export->waiter);
 }
@@ -411,24 +426,29 @@ static export_t* take_on(weft_peer_t* peer, weft_future_t* future,
   weft_peers_t* peers = peer->peers;
   weft_holder_t holder = (weft_holder_t)values[1].as.int64;
   weft_peer_t* to = NULL;
-  if (future == NULL || weft_future_is_done(future)) {
+  weft_mutex_lock(&peers->calls_lock);
+  bool is_full = peer->taken_on == TAKEN_ON_LIMIT;
+  weft_mutex_unlock(&peers->calls_lock);
+  if (future == NULL || weft_future_is_done(future) || is_full) {
     return NULL;
   }
   if (holder != weft_peers_self(peers)) {
-    uint16_t rank = (uint16_t)(holder >> 16);
-    // What is lent to it is lent to this life of it, which is not known yet
-    // when there is no link.
     weft_status_release(
-        weft_peers_expect(peers->runtime, rank, (uint16_t)holder, &to));
-    weft_status_release(weft_peers_reach(peers->runtime, rank, &to));
+        weft_peers_reach(peers->runtime, (uint16_t)(holder >> 16), &to));
+    // The peer's word makes no life known.
+    to = weft_peers_life(peers, holder);
     if (to == NULL) {
       return NULL;
     }
   }
   export_t* export = create(peers, to, future);
   if (export != NULL) {
-    export->owner = (weft_holder_t)values[2].as.int64;
+    export->owner = weft_peer_holder(peer);
     export->id = (uint64_t)values[3].as.int64;
+    export->asker = peer;
+    weft_mutex_lock(&peers->calls_lock);
+    peer->taken_on++;
+    weft_mutex_unlock(&peers->calls_lock);
   }
   return export;
 }
@@ -453,11 +473,15 @@ void weft_export_receive_subscribe(weft_peer_t* peer,
                                    const weft_frame_t* frame) {
   weft_delivery_t delivery;
   weft_status_t status = weft_delivery_read(peer, frame, &delivery);
-  if (status == WEFT_OK && ((frame->flags & WEFT_FRAME_SCALARS) == 0 ||
-                            delivery.count != SUBSCRIBE_WORDS)) {
+  if (status == WEFT_OK &&
+      ((frame->flags & WEFT_FRAME_SCALARS) == 0 ||
+       delivery.count != SUBSCRIBE_WORDS ||
+       // Only its owner may give a future away.
+       (weft_holder_t)delivery.values[2].as.int64 != weft_peer_holder(peer))) {
     weft_delivery_deinit(peer, &delivery);
     status = weft_status_make(WEFT_STATUS_DATA_LOSS,
-                              "rank %u asks for a future in an unknown form",
+                              "rank %u asks for a future in an unknown form, "
+                              "or as another's",
                               peer->rank);
   }
   if (status != WEFT_OK) {

@@ -55,7 +55,7 @@ static uint64_t share(weft_peer_kit_t* kit, const pair_t* pair) {
       kit, 0, 1, WEFT_ARGUMENTS(weft_future_lend(pair->future))));
   const weft_frame_t* frame = weft_peer_kit_expect(kit, 1, 0, WEFT_FRAME_CALL);
   // Type and extension, and 0.
-  memcpy(&id, (const char*)(frame + 1) + 10, sizeof(id));
+  memcpy(&id, (const char*)(frame + 1) + 11, sizeof(id));
   assert_int_not_equal(id, 0);
   return id;
 }
@@ -366,11 +366,73 @@ static void what_was_shared_with_others_is_refused(void** state) {
   weft_kit_assert_ok(weft_peer_kit_send(
       &kit, 0, 3, WEFT_ARGUMENTS(weft_future_lend(pair.future))));
   const weft_frame_t* frame = weft_peer_kit_expect(&kit, 3, 0, WEFT_FRAME_CALL);
-  memcpy(&id, (const char*)(frame + 1) + 10, sizeof(id));
+  memcpy(&id, (const char*)(frame + 1) + 11, sizeof(id));
   assert_int_equal(ask(&kit, WEFT_ORIGIN_EXPORT, id, holder_of(2))->endpoint,
                    WEFT_ACCEPT_NO);
   end_pair(&pair);
   weft_peer_kit_expect(&kit, 3, 0, WEFT_FRAME_VALUE);
+  close_links(&kit);
+}
+
+// Somebody else's future would be said to be made here.
+static void asking_in_the_name_of_another_closes_the_link(void** state) {
+  weft_peer_kit_t kit;
+  pair_t pair;
+  (void)state;
+  weft_peer_kit_open_linked(&kit);
+  make_pair(&kit, &pair);
+  kit.served = pair.future;
+  kit.served_id = CALL_ID;
+  const weft_frame_t head = {.type = WEFT_FRAME_SUBSCRIBE, .id = CALL_ID};
+  const weft_value_t values[] = {weft_int64(WEFT_ORIGIN_CALL),
+                                 weft_int64(holder_of(2)),
+                                 weft_int64(holder_of(3)), weft_int64(7)};
+  weft_peer_kit_tell_scalars(&kit, 1, 0, &head, values, 4);
+  assert_true(weft_peer_kit_is_closed(&kit, 1, 0));
+  set(&pair);
+  assert_null(weft_peer_kit_take(&kit, 2, 0));
+  end_pair(&pair);
+  close_links(&kit);
+}
+
+// To another life of rank 2 than the one that is there, which stays.
+static void what_is_asked_for_makes_no_life_known(void** state) {
+  weft_peer_kit_t kit;
+  pair_t pair;
+  (void)state;
+  weft_peer_kit_open_linked(&kit);
+  make_pair(&kit, &pair);
+  kit.served = pair.future;
+  kit.served_id = CALL_ID;
+  const weft_peer_t* before =
+      weft_peers_at(weft_peers_of(kit.members[0].runtime), 2);
+  assert_int_equal(
+      ask(&kit, WEFT_ORIGIN_CALL, CALL_ID, weft_holder_make(2, 9))->endpoint,
+      WEFT_ACCEPT_NO);
+  assert_ptr_equal(weft_peers_at(weft_peers_of(kit.members[0].runtime), 2),
+                   before);
+  end_pair(&pair);
+  close_links(&kit);
+}
+
+static void what_one_peer_gives_away_is_bounded(void** state) {
+  weft_peer_kit_t kit;
+  pair_t pair;
+  uint32_t accepted = 0;
+  (void)state;
+  weft_peer_kit_open_linked(&kit);
+  make_pair(&kit, &pair);
+  kit.served = pair.future;
+  kit.served_id = CALL_ID;
+  for (uint16_t answer = WEFT_ACCEPT_YES; answer == WEFT_ACCEPT_YES;) {
+    answer = ask(&kit, WEFT_ORIGIN_CALL, CALL_ID, holder_of(0))->endpoint;
+    accepted += answer;
+    assert_true(accepted <= 4096);
+    weft_peer_kit_forget(&kit, 1, 0);
+  }
+  assert_int_equal(accepted, 4096);
+  set(&pair);
+  end_pair(&pair);
   close_links(&kit);
 }
 
@@ -399,6 +461,9 @@ int main(void) {
       cmocka_unit_test(what_was_shared_is_sent_on),
       cmocka_unit_test(what_cannot_be_sent_on_is_refused),
       cmocka_unit_test(what_was_shared_with_others_is_refused),
+      cmocka_unit_test(asking_in_the_name_of_another_closes_the_link),
+      cmocka_unit_test(what_is_asked_for_makes_no_life_known),
+      cmocka_unit_test(what_one_peer_gives_away_is_bounded),
       cmocka_unit_test(asking_in_an_unknown_form_closes_the_link),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

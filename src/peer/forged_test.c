@@ -102,13 +102,14 @@ static void names_that_make_no_sense_are_errors(void** state) {
 }
 
 // The bytes of a pending future, as they stand in a body.
-enum { FUTURE_BYTES = 18 };
+enum { FUTURE_BYTES = 27 };
 
 static void put_future(uint8_t* place, uint64_t id) {
   memset(place, 0, FUTURE_BYTES);
-  place[0] = 0xd8;
-  place[1] = WEFT_EXTENSION_FUTURE;
-  memcpy(place + 10, &id, sizeof(id));
+  place[0] = 0xc7;
+  place[1] = 24;
+  place[2] = WEFT_EXTENSION_FUTURE;
+  memcpy(place + 11, &id, sizeof(id));
 }
 
 static void a_future_that_is_sent_twice_is_an_error(void** state) {
@@ -412,6 +413,27 @@ static void loans_of_a_life_that_is_not_known_leave_nothing(void** state) {
   weft_inbox_close(&kit);
 }
 
+static void memory_of_a_life_makes_it_not_known(void** state) {
+  weft_peer_kit_t kit;
+  weft_borrowed_t borrowed;
+  (void)state;
+  open_forger(&kit);
+  weft_value_t value = receive_tensor(&kit, &borrowed);
+  weft_arena_t* arena = weft_memory_arena(kit.members[0].runtime);
+  weft_peer_t* forger = weft_peer_kit_peer(&kit, 1, 3);
+  uint64_t tag = (uint64_t)weft_holder_make(0, 9) << 32 | 1;
+  forger->sink.vtable->descriptor(
+      &forger->sink, tag,
+      dup(weft_arena_descriptor(arena, borrowed.name.segment)));
+  weft_peer_kit_run(&kit);
+  // Rank 0 is still who it was.
+  weft_peer_t* found = NULL;
+  weft_kit_assert_ok(weft_peers_find(kit.members[1].runtime, 0, 1, &found));
+  assert_int_equal(weft_peer_state(found), WEFT_PEER_UP);
+  weft_value_release(value);
+  weft_inbox_close(&kit);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_body_that_makes_no_sense_is_an_error),
@@ -426,6 +448,7 @@ int main(void) {
       cmocka_unit_test(who_believes_in_a_loan_is_not_to_blame),
       cmocka_unit_test(what_others_hold_is_not_a_liars_to_end_or_keep),
       cmocka_unit_test(loans_of_a_life_that_is_not_known_leave_nothing),
+      cmocka_unit_test(memory_of_a_life_makes_it_not_known),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

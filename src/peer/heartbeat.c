@@ -100,7 +100,7 @@ static void look_at(weft_peer_t* peer, void* user) {
   weft_peers_t* peers = peer->peers;
   weft_mutex_lock(&peers->calls_lock);
   bool is_waited_for =
-      !weft_dlist_is_empty(&peer->pending) || peer->imports.count > 0;
+      !weft_dlist_is_empty(&peer->pending) || peer->awaited_count > 0;
   bool was_called = peer->was_called;
   peer->was_called = false;
   weft_mutex_unlock(&peers->calls_lock);

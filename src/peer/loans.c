@@ -172,25 +172,39 @@ void weft_loans_strike_off(weft_peer_t* peer) {
 
 // --- As a holder ------------------------------------------------------------
 
+// Whether a life is over, or never was; as far as is known. Another peer's word
+// makes none known: the job tells of them.
+static bool is_over(weft_peers_t* peers, weft_holder_t holder) {
+  const weft_peer_t* peer = weft_peers_life(peers, holder);
+  const weft_peer_t* present = weft_peers_at(peers, (uint16_t)(holder >> 16));
+  return peer != NULL ? weft_peer_state(peer) == WEFT_PEER_DEAD
+                      : present != NULL && present->incarnation != 0 &&
+                            (int16_t)(present->incarnation - holder) > 0;
+}
+
 void weft_loans_receive_segment(weft_peer_t* peer, uint64_t tag,
                                 int descriptor) {
+  weft_peers_t* peers = peer->peers;
   weft_imports_t* imports = weft_memory_imports(peer->runtime);
-  weft_holder_t holder = (weft_holder_t)(tag >> 32);
-  weft_peer_t* owner = NULL;
-  // From now on its death is known to be that of this life.
-  weft_status_t status = weft_peers_expect(
-      peer->runtime, (uint16_t)(holder >> 16), (uint16_t)holder, &owner);
-  if (status == WEFT_OK) {
-    status = weft_imports_add(imports, holder, (uint32_t)tag, 0, descriptor);
-  } else {
+  weft_holder_t owner = (weft_holder_t)(tag >> 32);
+  uint32_t rank = owner >> 16;
+  if (rank >= WEFT_RANK_LIMIT || rank == peer->runtime->rank) {
     weft_sys_close(descriptor);
+    weft_peer_break(peer,
+                    weft_status_make(WEFT_STATUS_DATA_LOSS,
+                                     "rank %u sends memory of rank %u, which "
+                                     "is no other rank",
+                                     peer->rank, rank));
+    return;
   }
+  weft_status_t status =
+      weft_imports_add(imports, owner, (uint32_t)tag, 0, descriptor);
   if (status != WEFT_OK) {
     weft_peer_break(peer, status);
-  } else if (weft_peer_state(owner) == WEFT_PEER_DEAD) {
+  } else if (is_over(peers, owner)) {
     // It died, and what it left was forgotten, while another lent it on. This
     // is looked at afterwards: who buries it says so before it forgets.
-    weft_imports_strike_off(imports, holder);
+    weft_imports_strike_off(imports, owner);
   }
 }
 

@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "base/container.h"
 #include "base/memory.h"
+#include "peer/unnamed.h"
 #include "sys/slab.h"
 #include "trace/trace.h"
 
@@ -59,6 +60,7 @@ static void destroy_peer(weft_peer_t* peer) {
   weft_status_release(peer->last_word);
   free_nodes(peer, &peer->segments, sizeof(weft_table_node_t));
   free_nodes(peer, &peer->windows, sizeof(weft_window_t));
+  weft_unnamed_end(peer);
   weft_table_deinit(&peer->imports);
   weft_table_deinit(&peer->served);
   weft_memory_free(allocator, peer->ended_loans,

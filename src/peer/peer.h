@@ -146,8 +146,16 @@ struct weft_peer {
   // --- Guarded by `calls_lock` of the peers ---
   // Of weft_pending_t.
   weft_dlist_t pending;
-  // Futures of the peer that this runtime waits for; see remote.c.
+  // Futures of the peer that this runtime waits for, and how many of all peers
+  // wait for this one; see remote.c.
   weft_table_t imports;
+  uint32_t awaited_count;
+  // What the peer has sent of futures that are not known yet; see unnamed.h.
+  struct weft_unnamed_owner* unnamed;
+  uint32_t unnamed_owner_count;
+  size_t unnamed_bytes;
+  // Outcomes that it has asked for to be sent to others.
+  uint32_t taken_on;
   // Rings when the connector's word is not waited for any longer.
   weft_timer_t patience;
   // --- The heartbeat's own ---

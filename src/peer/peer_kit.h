@@ -360,6 +360,20 @@ static inline const weft_frame_t* weft_peer_kit_take(weft_peer_kit_t* kit,
   return line->next < line->frame_count ? line->frames[line->next++] : NULL;
 }
 
+// Forgets those that were taken: there is room for as many more.
+static inline void weft_peer_kit_forget(weft_peer_kit_t* kit, uint32_t at,
+                                        uint32_t from) {
+  weft_peer_kit_line_t* line = &kit->members[at].lines[from];
+  for (uint32_t i = 0; i < line->next; i++) {
+    free(line->frames[i]);
+    line->frames[i] = NULL;
+  }
+  memmove(&line->frames[0], &line->frames[line->next],
+          (line->frame_count - line->next) * sizeof(line->frames[0]));
+  line->frame_count -= line->next;
+  line->next = 0;
+}
+
 // The same; fails the test unless it is of this type.
 static inline const weft_frame_t* weft_peer_kit_expect(weft_peer_kit_t* kit,
                                                        uint32_t at,

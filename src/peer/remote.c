@@ -6,17 +6,17 @@
 
 #include "base/container.h"
 #include "base/memory.h"
-#include "sys/slab.h"
+#include "peer/unnamed.h"
 
 // What stands in a body.
 enum {
-  // 0 and the number of an export, 8 bytes each.
+  // 0, the number of an export, and who makes the value; 8 bytes each.
   MODE_PENDING = 0,
   // A body: this number, then a status.
   MODE_FAILED = 1
 };
 
-#define PENDING_BYTES 16
+#define PENDING_BYTES 24
 
 static weft_status_t no_memory(const weft_peer_t* peer) {
   return weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED,
@@ -26,21 +26,23 @@ static weft_status_t no_memory(const weft_peer_t* peer) {
 
 // --- Imports ----------------------------------------------------------------
 
-typedef struct import {
+typedef struct import import_t;
+struct import {
   weft_future_t future;
-  // Among those of its maker, until all that may come has come; the list holds
-  // a reference. The rest is guarded by `calls_lock`.
+  // Among those of its owner, by number, until all that may come has come; the
+  // list holds a reference. What follows is guarded by `calls_lock`.
   weft_table_node_t node;
   // Whose death ends it: the owner, or whoever the owner says makes the value.
-  weft_peer_t* maker;
+  weft_peer_t* awaited;
+  // Among those that end with a peer.
+  import_t* next_lost;
   // Whoever makes it has sent the outcome.
   bool is_made;
-  // The outcome came before the frame that names it.
-  bool is_early;
-  // By whom and how it was named.
+  // By whom and how it was named; and who else may send the outcome.
   weft_peer_t* owner;
   uint64_t id;
-} import_t;
+  weft_holder_t maker;
+};
 
 static size_t describe_import(const weft_future_t* future, char* buffer,
                               size_t capacity) {
@@ -55,71 +57,84 @@ static const weft_future_class_t import_class = {
     .describe = describe_import,
 };
 
-// Owner and number in one: numbers have 26 bits of place and 32 of use.
-static uint64_t key_of(uint16_t owner_rank, uint64_t id) {
-  return id ^ (uint64_t)(owner_rank & 0x3f) << 26 ^
-         (uint64_t)(owner_rank >> 6 & 0x1f) << 59;
-}
-
 static import_t* import_of(weft_table_node_t* node) {
   return node != NULL ? WEFT_CONTAINER_OF(node, import_t, node) : NULL;
 }
 
-// Makes one that is in no list. `references` counts the list's.
-static import_t* allocate_import(weft_peer_t* owner, uint64_t id,
-                                 uint32_t references) {
-  weft_future_t* future =
-      weft_future_allocate(owner->runtime, &import_class, references);
-  import_t* import = (import_t*)(void*)future;
-  if (import != NULL) {
-    import->maker = owner;
-    import->is_made = false;
-    import->is_early = false;
-    import->owner = owner;
-    import->id = id;
-  }
-  return import;
+static import_t* find_locked(const weft_peer_t* owner, uint64_t id) {
+  return import_of(weft_table_find(&owner->imports, id));
 }
 
-// Lists an import with its owner, or finds the one whose outcome came early.
-// NULL when the number is in use, or the owner is dead. `calls_lock` is held.
-static import_t* list_locked(import_t* import) {
-  weft_peer_t* owner = import->owner;
-  uint64_t key = key_of(owner->rank, import->id);
-  import_t* known = import_of(weft_table_find(&owner->imports, key));
-  if (known != NULL && known->is_early) {
-    known->is_early = false;
-    return known;
-  }
-  if (known != NULL || weft_peer_state(owner) == WEFT_PEER_DEAD) {
-    return NULL;
-  }
-  weft_table_insert(&owner->imports, &import->node, key);
-  weft_heartbeat_start_locked(owner);
-  return import;
+static void await_locked(import_t* import, weft_peer_t* peer) {
+  import->awaited = peer;
+  peer->awaited_count++;
+  weft_heartbeat_start_locked(peer);
 }
+
+static void unlist_locked(import_t* import) {
+  (void)weft_table_remove(&import->owner->imports, import->id);
+  import->awaited->awaited_count--;
+}
+
+// False when the number is in use, or the owner is dead.
+static bool list_locked(import_t* import) {
+  weft_peer_t* owner = import->owner;
+  if (find_locked(owner, import->id) != NULL ||
+      weft_peer_state(owner) == WEFT_PEER_DEAD) {
+    return false;
+  }
+  weft_table_insert(&owner->imports, &import->node, import->id);
+  await_locked(import, owner);
+  return true;
+}
+
+static void receive_value(weft_peer_t* peer, const weft_frame_t* frame);
 
 static weft_status_t create_import(weft_peer_t* owner, uint64_t id,
+                                   weft_holder_t maker,
                                    weft_value_t* out_value) {
+  weft_peers_t* peers = owner->peers;
   // For the value, and the list.
-  import_t* import = allocate_import(owner, id, 2);
-  if (import == NULL) {
+  weft_future_t* future =
+      weft_future_allocate(owner->runtime, &import_class, 2);
+  if (future == NULL) {
     return no_memory(owner);
   }
-  weft_mutex_lock(&owner->peers->calls_lock);
-  import_t* listed = list_locked(import);
-  if (listed != NULL && listed != import) {
-    weft_future_retain(&listed->future);
+  import_t* import = (import_t*)(void*)future;
+  import->is_made = false;
+  import->owner = owner;
+  import->id = id;
+  import->maker = maker;
+  weft_peer_t* sender = maker != 0 ? weft_peers_life(peers, maker) : NULL;
+  weft_unnamed_t* early = NULL;
+  bool is_lost = false;
+  weft_mutex_lock(&peers->calls_lock);
+  bool is_listed = list_locked(import);
+  if (is_listed && sender != NULL) {
+    early =
+        weft_unnamed_take_locked(sender, weft_peer_holder(owner), id, &is_lost);
   }
-  weft_mutex_unlock(&owner->peers->calls_lock);
-  if (listed != import) {
-    weft_future_free_unshared(&import->future);
-  }
-  if (listed == NULL) {
+  weft_mutex_unlock(&peers->calls_lock);
+  if (!is_listed) {
+    weft_future_free_unshared(future);
     return weft_status_make(WEFT_STATUS_DATA_LOSS,
                             "rank %u sent one future twice", owner->rank);
   }
-  *out_value = weft_future_lend(&listed->future);
+  *out_value = weft_future_lend(future);
+  if (early != NULL) {
+    receive_value(sender, weft_unnamed_frame(early));
+    weft_unnamed_free(sender, early);
+  }
+  if (is_lost) {
+    weft_future_retain(future);
+    weft_future_complete_owned(
+        future,
+        weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED,
+                         "rank %u has sent more outcomes of futures of rank %u "
+                         "than are kept before they are named",
+                         sender->rank, owner->rank),
+        weft_none());
+  }
   return WEFT_OK;
 }
 
@@ -154,53 +169,12 @@ weft_status_t weft_import_decode(weft_peer_t* peer, const void* data,
     return decode_failed(peer, data, size_bytes, out_value);
   }
   memcpy(words, data, sizeof(words));
-  return create_import(peer, words[1], out_value);
-}
-
-typedef struct search {
-  uint64_t key;
-  import_t* found;
-} search_t;
-
-// Looks with one peer: the maker need not be the owner.
-static void look_with(weft_peer_t* maker, void* user) {
-  search_t* search = user;
-  if (search->found == NULL) {
-    search->found = import_of(weft_table_find(&maker->imports, search->key));
-  }
-}
-
-// `calls_lock` is held. Nearly always it is with the owner or with the sender.
-static import_t* find_locked(const weft_peer_t* owner, weft_peer_t* sender,
-                             uint64_t id) {
-  search_t search = {.key = key_of(owner->rank, id)};
-  search.found = import_of(weft_table_find(&owner->imports, search.key));
-  look_with(sender, &search);
-  if (search.found == NULL) {
-    weft_peers_visit(owner->peers, look_with, &search);
-  }
-  return search.found;
-}
-
-static void unlist_locked(import_t* import) {
-  (void)weft_table_remove(&import->maker->imports, import->node.key);
-}
-
-// Lists an outcome whose future is not known yet: what names it comes another
-// way. False without memory, or when the owner is dead and it never comes.
-static bool list_early_locked(import_t* import) {
-  if (import == NULL || weft_peer_state(import->owner) == WEFT_PEER_DEAD) {
-    return false;
-  }
-  import->is_early = true;
-  import->is_made = true;
-  weft_table_insert(&import->owner->imports, &import->node,
-                    key_of(import->owner->rank, import->id));
-  return true;
+  return create_import(peer, words[1], (weft_holder_t)words[2], out_value);
 }
 
 // What an outcome is for.
 typedef struct arrival {
+  // NULL: none that is known.
   weft_peer_t* owner;
   // Who sent it; NULL: this runtime.
   weft_peer_t* sender;
@@ -209,24 +183,26 @@ typedef struct arrival {
   bool has_more;
 } arrival_t;
 
+// Whether whoever sent it makes the value, by the owner's word.
+static bool is_maker(const import_t* import, const weft_peer_t* sender) {
+  return import->maker == (sender != NULL
+                               ? weft_peer_holder(sender)
+                               : weft_peers_self(import->owner->peers));
+}
+
 // Finds what an outcome is for, with a reference. An import leaves its list
 // when nothing more comes for it. `calls_lock` is held.
-static import_t* arrive_locked(const arrival_t* arrival, import_t** spare) {
-  weft_peer_t* sender =
-      arrival->sender != NULL ? arrival->sender : arrival->owner;
+static import_t* arrive_locked(const arrival_t* arrival) {
   bool is_owners = arrival->sender == arrival->owner;
-  import_t* import = find_locked(arrival->owner, sender, arrival->id);
-  if (import == NULL) {
-    // What the owner sends comes after what names it.
-    import = !is_owners && list_early_locked(*spare) ? *spare : NULL;
-    *spare = import != NULL ? NULL : *spare;
-    return import != NULL
-               ? (import_t*)(void*)weft_future_retain(&import->future)
-               : NULL;
+  import_t* import =
+      arrival->owner != NULL ? find_locked(arrival->owner, arrival->id) : NULL;
+  if (import == NULL || (!is_owners && !is_maker(import, arrival->sender))) {
+    // Whoever sent it may have been asked to by a liar.
+    return NULL;
   }
   bool is_last =
       is_owners ? !arrival->has_more
-                : arrival->sender == NULL || import->maker == arrival->sender;
+                : arrival->sender == NULL || import->awaited == arrival->sender;
   import->is_made = import->is_made || !is_owners;
   if (is_last) {
     // The list's reference is the caller's.
@@ -236,25 +212,9 @@ static import_t* arrive_locked(const arrival_t* arrival, import_t** spare) {
   return (import_t*)(void*)weft_future_retain(&import->future);
 }
 
-// An outcome has come. Owns: takes both over.
-static void arrive(const arrival_t* arrival, weft_status_t status,
-                   weft_value_t value) {
-  weft_peers_t* peers = arrival->owner->peers;
-  import_t* spare = arrival->sender != arrival->owner
-                        ? allocate_import(arrival->owner, arrival->id, 1)
-                        : NULL;
-  bool is_unlistable = spare == NULL && arrival->sender != NULL &&
-                       arrival->sender != arrival->owner;
-  weft_mutex_lock(&peers->calls_lock);
-  import_t* import = arrive_locked(arrival, &spare);
-  weft_mutex_unlock(&peers->calls_lock);
-  if (spare != NULL) {
-    weft_future_free_unshared(&spare->future);
-  }
-  if (import == NULL && is_unlistable) {
-    // Nobody must wait for ever for what is lost here.
-    weft_peer_break(arrival->sender, no_memory(arrival->owner));
-  }
+// Owns: takes both over.
+static void complete(import_t* import, weft_status_t status,
+                     weft_value_t value) {
   if (import != NULL) {
     weft_future_complete_owned(&import->future, status, value);
   } else {
@@ -263,117 +223,199 @@ static void arrive(const arrival_t* arrival, weft_status_t status,
   }
 }
 
-// The owner of a future that a frame is about; NULL when it cannot be.
-static weft_peer_t* owner_of(weft_peer_t* peer, weft_holder_t holder) {
-  weft_peer_t* owner = NULL;
-  if (holder == weft_peer_holder(peer)) {
-    return peer;
+// An outcome whose future is not known, but may be named yet: by its owner,
+// who lives as far as is known, and is not the sender.
+static bool may_be_early_locked(const arrival_t* arrival) {
+  return arrival->owner == NULL ||
+         (arrival->owner != arrival->sender &&
+          find_locked(arrival->owner, arrival->id) == NULL &&
+          weft_peer_state(arrival->owner) != WEFT_PEER_DEAD);
+}
+
+// True when it is kept, or forgotten, until it is named.
+static bool keep_early(const arrival_t* arrival, const weft_frame_t* frame) {
+  weft_peer_t* sender = arrival->sender;
+  weft_peers_t* peers = sender->peers;
+  weft_mutex_lock(&peers->calls_lock);
+  bool is_early = may_be_early_locked(arrival);
+  weft_mutex_unlock(&peers->calls_lock);
+  if (!is_early) {
+    return false;
   }
-  weft_status_release(weft_peers_expect(peer->runtime, (uint16_t)(holder >> 16),
-                                        (uint16_t)holder, &owner));
-  return owner;
+  weft_unnamed_t* early = weft_unnamed_create(sender, frame);
+  if (early == NULL) {
+    // Nobody must wait for ever for what is lost here.
+    weft_peer_break(sender, no_memory(sender));
+    return false;
+  }
+  weft_mutex_lock(&peers->calls_lock);
+  is_early = may_be_early_locked(arrival);
+  if (is_early) {
+    early = weft_unnamed_put_locked(sender, early);
+  }
+  bool is_too_much = weft_unnamed_is_too_much_locked(sender);
+  weft_mutex_unlock(&peers->calls_lock);
+  weft_unnamed_drop(sender, early);
+  if (is_too_much) {
+    weft_peer_break(
+        sender, weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED,
+                                 "rank %u has sent outcomes of more futures "
+                                 "that nobody has named than there can be",
+                                 sender->rank));
+  }
+  return is_early;
 }
 
 static void receive_value(weft_peer_t* peer, const weft_frame_t* frame) {
+  weft_peers_t* peers = peer->peers;
   weft_status_t status = WEFT_OK;
   weft_value_t value = weft_none();
+  bool is_own = frame->target_index == weft_peer_holder(peer);
   arrival_t arrival = {
-      .owner = owner_of(peer, frame->target_index),
+      .owner = is_own ? peer : weft_peers_life(peers, frame->target_index),
       .sender = peer,
       .id = frame->id,
       .has_more = (frame->flags & WEFT_FRAME_MORE) != 0,
   };
-  weft_delivery_read_outcome(peer, frame, &status, &value);
-  if (arrival.owner != NULL) {
-    arrive(&arrival, status, value);
-  } else {
-    weft_status_release(status);
-    weft_value_release(value);
+  if (keep_early(&arrival, frame)) {
+    return;
   }
+  weft_delivery_read_outcome(peer, frame, &status, &value);
+  weft_mutex_lock(&peers->calls_lock);
+  import_t* import = arrive_locked(&arrival);
+  weft_mutex_unlock(&peers->calls_lock);
+  complete(import, status, value);
 }
 
 void weft_import_complete_here(weft_peers_t* peers, weft_holder_t owner,
                                uint64_t id, weft_future_t* future) {
   weft_value_t value;
-  arrival_t arrival = {
-      .owner = weft_peers_life(peers, owner),
-      .id = id,
-  };
+  // It was named before this was asked for, in the same lane.
+  arrival_t arrival = {.owner = weft_peers_life(peers, owner), .id = id};
   weft_status_t status = weft_future_result(future, &value);
-  if (arrival.owner != NULL) {
-    arrive(&arrival, status, weft_value_retain(value));
-  } else {
-    weft_status_release(status);
-  }
+  weft_mutex_lock(&peers->calls_lock);
+  import_t* import = arrive_locked(&arrival);
+  weft_mutex_unlock(&peers->calls_lock);
+  complete(import, status, weft_value_retain(value));
 }
 
+// What the owner's last word does.
+typedef enum follow {
+  // Nothing more comes, or it goes on.
+  FOLLOW_DONE,
+  // It was made: what the list held is to be released.
+  FOLLOW_MADE,
+  FOLLOW_LOST,
+  // The owner named somebody else before.
+  FOLLOW_FALSE
+} follow_t;
+
 // The owner's last word, when somebody else makes the value: from here on it
-// is that one's death that ends it. What is over is given, off its list, and
-// whether its outcome has come; NULL when nothing is over.
-static import_t* follow_locked(weft_peer_t* owner, uint64_t id,
-                               weft_peer_t* maker, bool is_here,
-                               bool* out_is_made) {
-  import_t* import = find_locked(owner, owner, id);
-  *out_is_made = import != NULL && import->is_made;
-  if (import == NULL || (is_here && !import->is_made)) {
+// is that one's death that ends it. `calls_lock` is held.
+static follow_t follow_locked(import_t* import, weft_holder_t holder,
+                              weft_peer_t* maker) {
+  bool is_here = holder == weft_peers_self(import->owner->peers);
+  if (holder != 0 && holder != import->maker) {
+    return FOLLOW_FALSE;
+  }
+  if (is_here && !import->is_made) {
     // What is made here is ended here.
+    return FOLLOW_DONE;
+  }
+  if (import->is_made) {
+    unlist_locked(import);
+    return FOLLOW_MADE;
+  }
+  // Looked at inside the lock: whoever buries the maker takes it afterwards.
+  if (maker == NULL || weft_peer_state(maker) == WEFT_PEER_DEAD) {
+    unlist_locked(import);
+    return FOLLOW_LOST;
+  }
+  import->awaited->awaited_count--;
+  await_locked(import, maker);
+  return FOLLOW_DONE;
+}
+
+// The life that makes a value; NULL when it is not known.
+static weft_peer_t* find_maker(weft_peers_t* peers, weft_holder_t holder) {
+  weft_peer_t* maker;
+  if (holder == 0 || holder == weft_peers_self(peers)) {
     return NULL;
   }
-  unlist_locked(import);
-  // Looked at inside the lock: whoever buries the maker takes it afterwards.
-  if (maker == NULL || import->is_made ||
-      weft_peer_state(maker) == WEFT_PEER_DEAD) {
-    return import;
-  }
-  import->maker = maker;
-  weft_table_insert(&maker->imports, &import->node, import->node.key);
-  weft_heartbeat_start_locked(maker);
-  return NULL;
+  weft_status_release(
+      weft_peers_reach(peers->runtime, (uint16_t)(holder >> 16), &maker));
+  return weft_peers_life(peers, holder);
 }
 
 static void receive_follows(weft_peer_t* peer, const weft_frame_t* frame) {
   weft_peers_t* peers = peer->peers;
-  weft_holder_t holder = frame->target_index;
-  weft_peer_t* maker = NULL;
-  bool is_made;
-  bool is_here = holder == weft_peers_self(peers);
-  if (holder != 0 && !is_here) {
-    weft_status_release(
-        weft_peers_reach(peers->runtime, (uint16_t)(holder >> 16), &maker));
-  }
+  weft_peer_t* maker = find_maker(peers, frame->target_index);
   weft_mutex_lock(&peers->calls_lock);
-  import_t* import = follow_locked(peer, frame->id, maker, is_here, &is_made);
+  import_t* import = find_locked(peer, frame->id);
+  follow_t follow = import != NULL
+                        ? follow_locked(import, frame->target_index, maker)
+                        : FOLLOW_DONE;
   weft_mutex_unlock(&peers->calls_lock);
-  if (import != NULL && is_made) {
+  if (follow == FOLLOW_MADE) {
     // Another thread may be about to complete it with what the maker sent.
     weft_future_release(&import->future);
-  } else if (import != NULL) {
+  } else if (follow == FOLLOW_LOST) {
     // Nothing if it has its outcome.
-    weft_future_complete_owned(
-        &import->future,
+    complete(
+        import,
         maker != NULL
             ? weft_peer_death(maker, "a future will not come")
             : weft_status_make(WEFT_STATUS_ABANDONED,
                                "nobody sends a future of rank %u", peer->rank),
         weft_none());
+  } else if (follow == FOLLOW_FALSE) {
+    weft_peer_break(peer, weft_status_make(WEFT_STATUS_DATA_LOSS,
+                                           "rank %u names two makers of one "
+                                           "future",
+                                           peer->rank));
   }
 }
 
-static import_t* take_any_import(weft_peer_t* maker) {
-  weft_mutex_lock(&maker->peers->calls_lock);
-  import_t* import = import_of(weft_table_take_any(&maker->imports));
-  weft_mutex_unlock(&maker->peers->calls_lock);
-  return import;
+// --- The end of a peer ------------------------------------------------------
+
+typedef struct loss {
+  const weft_peer_t* peer;
+  import_t* first;
+} loss_t;
+
+static void note_lost(void* user, weft_table_node_t* node) {
+  loss_t* loss = user;
+  import_t* import = WEFT_CONTAINER_OF(node, import_t, node);
+  if (import->awaited == loss->peer) {
+    import->next_lost = loss->first;
+    loss->first = import;
+  }
+}
+
+static void look_for_lost(weft_peer_t* owner, void* user) {
+  weft_table_visit(&owner->imports, note_lost, user);
 }
 
 void weft_remote_strike_off(weft_peer_t* peer) {
-  import_t* import;
+  weft_peers_t* peers = peer->peers;
+  loss_t loss = {.peer = peer};
   weft_exports_strike_off(peer);
-  while ((import = take_any_import(peer)) != NULL) {
-    weft_future_complete_owned(&import->future,
-                               weft_peer_death(peer, "a future will not come"),
-                               weft_none());
+  weft_mutex_lock(&peers->calls_lock);
+  if (peer->awaited_count > 0) {
+    weft_peers_visit(peers, look_for_lost, &loss);
   }
+  for (import_t* import = loss.first; import != NULL;
+       import = import->next_lost) {
+    unlist_locked(import);
+  }
+  weft_mutex_unlock(&peers->calls_lock);
+  while (loss.first != NULL) {
+    import_t* import = loss.first;
+    loss.first = import->next_lost;
+    complete(import, weft_peer_death(peer, "a future will not come"),
+             weft_none());
+  }
+  weft_unnamed_strike_off(peer);
 }
 
 bool weft_import_origin(weft_future_t* future, weft_origin_name_t* out_origin) {
@@ -394,8 +436,11 @@ bool weft_import_origin(weft_future_t* future, weft_origin_name_t* out_origin) {
 static weft_status_t encode_pending(weft_exports_t* exports, weft_peer_t* peer,
                                     weft_encoder_t* encoder,
                                     weft_future_t* future) {
-  uint64_t data[PENDING_BYTES / 8] = {MODE_PENDING, 0};
-  WEFT_RETURN_IF_ERROR(weft_export_create(exports, peer, future, &data[1]));
+  uint64_t data[PENDING_BYTES / 8] = {MODE_PENDING, 0, 0};
+  weft_holder_t maker;
+  WEFT_RETURN_IF_ERROR(
+      weft_export_create(exports, peer, future, &data[1], &maker));
+  data[2] = maker;
   return weft_encoder_extension(encoder, WEFT_EXTENSION_FUTURE, data,
                                 sizeof(data));
 }

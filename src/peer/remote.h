@@ -10,7 +10,8 @@
 // A future whose value is made by somebody else, because it is a call to M or
 // was imported from M, is asked for there, so that the value goes straight:
 //
-//   A --- call with "future 7 of A" ----> B
+//   A --- call with "future 7 of A,
+//         which M makes" ---------------> B
 //   A --- SUBSCRIBE: call X to B as 7 --> M
 //   A <-- ACCEPT 7 ---------------------- M
 //                                         M --- VALUE 7 of A ---> B
@@ -22,12 +23,17 @@
 // from whom the outcome comes; until then A's death ends the future, and
 // afterwards M's. A does not wait for M's answer with an error: it sends that
 // at once, marked MORE, and its last word later. B may get VALUE before it
-// knows the future: it keeps it. A maker that has the value from elsewhere
-// itself does not ask on: it takes one step more.
+// knows the future: it keeps it, see unnamed.h. A maker that has the value from
+// elsewhere itself does not ask on: it takes one step more.
+//
+// B takes an outcome from A, and from who A said makes it. What others send is
+// dropped, and nothing is held against them: A may have asked them to. M sends
+// what it makes as A's future only if it is A who asks.
 //
 // A future whose outcome is there when it is sent is sent as that.
 //
 //   remote.c   imports, and what stands in bodies
+//   unnamed.c   outcomes of futures that are not known yet
 //   export.c   exports
 
 #ifndef WEFT_PEER_REMOTE_H_
@@ -46,9 +52,11 @@ typedef struct weft_exports {
 
 void weft_exports_init(weft_exports_t* exports);
 
-// Gives a future a number for a peer. Errors: RESOURCE_EXHAUSTED.
+// Gives a future a number for a peer. `out_maker` is who makes its value, if
+// that is another runtime. Errors: RESOURCE_EXHAUSTED.
 weft_status_t weft_export_create(weft_exports_t* exports, weft_peer_t* peer,
-                                 weft_future_t* future, uint64_t* out_id);
+                                 weft_future_t* future, uint64_t* out_id,
+                                 weft_holder_t* out_maker);
 // The parcel is over. What was sent is followed from now on, so that no
 // outcome goes before the frame that says whose it is.
 void weft_exports_end(weft_exports_t* exports, bool is_sent);

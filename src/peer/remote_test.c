@@ -38,20 +38,26 @@ static size_t import_count(weft_peer_kit_t* kit) {
 
 // --- What the others say ----------------------------------------------------
 
-// Rank 1 sends a call with its future.
-static void tell_name(weft_peer_kit_t* kit) {
+// Rank 1 sends a call with its future, which rank `maker` makes.
+static void tell_name_of(weft_peer_kit_t* kit, uint8_t maker) {
   struct {
     weft_frame_t head;
-    uint8_t body[24];
+    uint8_t body[32];
   } frame = {
       .head = {.size_bytes = sizeof(frame),
                .type = WEFT_FRAME_CALL,
                .value_count = 1,
-               .kinds = 18,
+               .kinds = 27,
                .timeout_ns = INT64_MAX},
-      .body = {0xd8, WEFT_EXTENSION_FUTURE, [10] = ID},
+      .body = {0xc7, 24,
+               WEFT_EXTENSION_FUTURE, [11] = ID, [19] = 1, [21] = maker},
   };
   weft_peer_kit_write(kit, 1, 0, &frame, sizeof(frame));
+  weft_peer_kit_run(kit);
+}
+
+static void tell_name(weft_peer_kit_t* kit) {
+  tell_name_of(kit, 2);
 }
 
 // A value, or a code with ERROR among the flags.
@@ -181,7 +187,8 @@ static void each_order_ends_the_future_once(void** state) {
       {"CMf", WEFT_STATUS_PEER_DIED, 0},
       {"MCf", WEFT_STATUS_PEER_DIED, 0},
       {"CVMf", WEFT_STATUS_OK, 2},
-      {"VMCf", WEFT_STATUS_OK, 2},
+      // What it said of what nobody has named is lost with it.
+      {"VMCf", WEFT_STATUS_PEER_DIED, 0},
       {"CMv", WEFT_STATUS_OK, 1},
       {"CMm0", WEFT_STATUS_NOT_FOUND, 0},
       {"CmfM", WEFT_STATUS_NOT_FOUND, 0},
@@ -250,18 +257,19 @@ static void outcomes_of_nobodys_futures_are_dropped(void** state) {
   weft_peer_kit_close(&kit);
 }
 
-// What is made here, and was subscribed to by its owner for this runtime.
+// What is made here, and was subscribed to by its owner for this runtime. It
+// is named before, in the same lane; else it is nothing.
 static void what_is_made_here_ends_here(void** state) {
   weft_peer_kit_t kit;
   (void)state;
-  for (int is_named_first = 0; is_named_first < 2; is_named_first++) {
+  for (int is_named = 0; is_named < 2; is_named++) {
     weft_promise_t* promise = NULL;
     open_links(&kit);
     weft_kit_assert_ok(
         weft_promise_create(kit.members[0].runtime, &promise, &kit.served));
     kit.served_id = 99;
-    if (is_named_first) {
-      step(&kit, 'C');
+    if (is_named) {
+      tell_name_of(&kit, 0);
     }
     const weft_frame_t head = {.type = WEFT_FRAME_SUBSCRIBE, .id = 99};
     const weft_value_t values[] = {
@@ -272,12 +280,11 @@ static void what_is_made_here_ends_here(void** state) {
         weft_peer_kit_expect(&kit, 1, 0, WEFT_FRAME_ACCEPT)->endpoint,
         WEFT_ACCEPT_YES);
     weft_kit_assert_ok(weft_promise_set(promise, weft_int64(2)));
-    if (!is_named_first) {
-      step(&kit, 'C');
-    }
     tell_follows(&kit, weft_holder_make(0, 1));
-    const course_t course = {"made here", WEFT_STATUS_OK, 2};
-    check(&course);
+    if (is_named) {
+      const course_t course = {"made here", WEFT_STATUS_OK, 2};
+      check(&course);
+    }
     assert_null(weft_peer_kit_take(&kit, 1, 0));
     assert_int_equal(import_count(&kit), 0);
     weft_future_release(named);
@@ -285,6 +292,126 @@ static void what_is_made_here_ends_here(void** state) {
     weft_future_release(kit.served);
     weft_peer_kit_close(&kit);
   }
+}
+
+// --- Those who do not make it -----------------------------------------------
+
+// Rank 3 sends outcomes of rank 1's future, which rank 2 makes: before it is
+// named, and afterwards.
+static void only_who_makes_a_value_sends_it(void** state) {
+  weft_peer_kit_t kit;
+  (void)state;
+  for (int is_named_first = 0; is_named_first < 2; is_named_first++) {
+    open_links(&kit);
+    if (is_named_first) {
+      tell_name(&kit);
+    }
+    tell_outcome(&kit, 3, 0, 3);
+    if (!is_named_first) {
+      tell_name(&kit);
+    }
+    assert_false(weft_future_is_done(named));
+    // It may have been asked to by rank 1.
+    assert_false(weft_peer_kit_is_closed(&kit, 3, 0));
+    step(&kit, 'V');
+    step(&kit, 'f');
+    const course_t course = {"of the maker", WEFT_STATUS_OK, 2};
+    check(&course);
+    assert_int_equal(import_count(&kit), 0);
+    weft_future_release(named);
+    weft_peer_kit_close(&kit);
+  }
+}
+
+static void an_owner_does_not_change_its_mind_about_the_maker(void** state) {
+  weft_peer_kit_t kit;
+  (void)state;
+  open_links(&kit);
+  tell_name(&kit);
+  tell_follows(&kit, weft_holder_make(3, 1));
+  assert_true(weft_peer_kit_is_closed(&kit, 1, 0));
+  assert_true(weft_future_is_done(named));
+  weft_future_release(named);
+  assert_int_equal(import_count(&kit), 0);
+  weft_peer_kit_close(&kit);
+}
+
+// An outcome of number `id` of a rank's future, whose payload is large.
+static void tell_early(weft_peer_kit_t* kit, weft_holder_t owner, uint64_t id) {
+  static struct {
+    weft_frame_t head;
+    uint8_t body[8192];
+  } frame;
+  weft_peer_t* maker = weft_peer_kit_peer(kit, 0, 2);
+  frame.head = (weft_frame_t){.size_bytes = sizeof(frame),
+                              .type = WEFT_FRAME_VALUE,
+                              .id = id,
+                              .target_index = owner,
+                              .timeout_ns = INT64_MAX,
+                              .value_count = 1,
+                              .kinds = 8192};
+  // Bytes.
+  const uint8_t begin[] = {0xc5, 0x1f, 0xfd};
+  memcpy(frame.body, begin, sizeof(begin));
+  maker->sink.vtable->frame(&maker->sink, &frame, sizeof(frame));
+}
+
+// Rank 2 floods; it may have been asked to by rank 1, so rank 1's futures are
+// lost, and nobody else's.
+static void early_outcomes_of_one_owner_are_bounded(void** state) {
+  weft_peer_kit_t kit;
+  (void)state;
+  open_links(&kit);
+  const weft_peer_t* maker = weft_peer_kit_peer(&kit, 0, 2);
+  for (uint64_t id = 100; id < 2000; id++) {
+    tell_early(&kit, weft_holder_make(1, 1), id);
+    assert_true(maker->unnamed_bytes <= (size_t)5 << 20);
+  }
+  assert_false(weft_peer_kit_is_closed(&kit, 2, 0));
+  assert_int_equal(maker->unnamed_bytes, 0);
+  tell_early(&kit, weft_holder_make(3, 1), 100);
+  assert_int_not_equal(maker->unnamed_bytes, 0);
+  step(&kit, 'C');
+  const course_t course = {"flooded", WEFT_STATUS_RESOURCE_EXHAUSTED, 0};
+  check(&course);
+  step(&kit, '0');
+  weft_future_release(named);
+  assert_int_equal(import_count(&kit), 0);
+  weft_peer_kit_kill(&kit, 3);
+  assert_int_equal(maker->unnamed_bytes, 0);
+  weft_peer_kit_close(&kit);
+}
+
+static void early_outcomes_of_many_owners_end_their_sender(void** state) {
+  weft_peer_kit_t kit;
+  (void)state;
+  open_links(&kit);
+  const weft_peer_t* maker = weft_peer_kit_peer(&kit, 0, 2);
+  for (uint32_t id = 0; !maker->is_closing; id++) {
+    tell_early(&kit, weft_holder_make((uint16_t)(50 + id % 1000), 1), id);
+    assert_true(id < 3000);
+  }
+  assert_true(weft_peer_kit_is_closed(&kit, 2, 0));
+  assert_int_equal(maker->unnamed_bytes, 0);
+  weft_peer_kit_close(&kit);
+}
+
+// Rank 2 says that life 9 of rank 1 has a future.
+static void what_is_said_of_a_life_makes_it_not_known(void** state) {
+  weft_peer_kit_t kit;
+  (void)state;
+  open_links(&kit);
+  const weft_peer_t* before =
+      weft_peers_at(weft_peers_of(kit.members[0].runtime), 1);
+  tell_early(&kit, weft_holder_make(1, 9), ID);
+  assert_ptr_equal(weft_peers_at(weft_peers_of(kit.members[0].runtime), 1),
+                   before);
+  step(&kit, 'C');
+  step(&kit, 'v');
+  const course_t course = {"of the owner", WEFT_STATUS_OK, 1};
+  check(&course);
+  weft_future_release(named);
+  weft_peer_kit_close(&kit);
 }
 
 // What was imported is shared in turn: its maker is asked.
@@ -353,6 +480,11 @@ int main(void) {
       cmocka_unit_test(the_same_number_of_another_owner_is_another_future),
       cmocka_unit_test(outcomes_of_nobodys_futures_are_dropped),
       cmocka_unit_test(what_is_made_here_ends_here),
+      cmocka_unit_test(only_who_makes_a_value_sends_it),
+      cmocka_unit_test(an_owner_does_not_change_its_mind_about_the_maker),
+      cmocka_unit_test(early_outcomes_of_one_owner_are_bounded),
+      cmocka_unit_test(early_outcomes_of_many_owners_end_their_sender),
+      cmocka_unit_test(what_is_said_of_a_life_makes_it_not_known),
       cmocka_unit_test(what_is_shared_again_is_asked_for_where_it_is_made),
       cmocka_unit_test(an_early_outcome_without_memory_ends_its_maker),
   };

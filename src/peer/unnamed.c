@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "peer/unnamed.h"
+
+#include "base/container.h"
+#include "base/memory.h"
+#include "sys/slab.h"
+
+// Of one sender and owner; and of one sender. A lane holds a 16th of the
+// former. Units: bytes.
+#define PAIR_BYTES ((size_t)4 << 20)
+#define SENDER_BYTES (2 * PAIR_BYTES)
+// Owners of which one sender knows: a life of each rank, and one before.
+#define OWNER_LIMIT (2 * WEFT_RANK_LIMIT)
+
+struct weft_unnamed {
+  weft_table_node_t node;
+  weft_unnamed_t* next_dropped;
+  weft_holder_t owner;
+  size_t size_bytes;
+  // To be used if the owner has none; NULL else.
+  weft_unnamed_owner_t* spare;
+  _Alignas(8) unsigned char frame[];
+};
+
+// What a sender has sent of one owner.
+struct weft_unnamed_owner {
+  weft_unnamed_owner_t* next;
+  weft_holder_t owner;
+  // There was too much.
+  bool is_lost;
+  size_t bytes;
+  // By number.
+  weft_table_t outcomes;
+};
+
+static weft_unnamed_t* early_of(weft_table_node_t* node) {
+  return node != NULL ? WEFT_CONTAINER_OF(node, weft_unnamed_t, node) : NULL;
+}
+
+// --- Memory -----------------------------------------------------------------
+
+weft_unnamed_t* weft_unnamed_create(weft_peer_t* sender,
+                                    const weft_frame_t* frame) {
+  weft_slab_t* slab = sender->runtime->slab;
+  size_t size_bytes = sizeof(weft_unnamed_t) + frame->size_bytes;
+  weft_unnamed_t* early = weft_slab_allocate(slab, size_bytes);
+  weft_unnamed_owner_t* spare = weft_slab_allocate(slab, sizeof(*spare));
+  if (early == NULL || spare == NULL) {
+    if (early != NULL) {
+      weft_slab_free(slab, early, size_bytes);
+    }
+    if (spare != NULL) {
+      weft_slab_free(slab, spare, sizeof(*spare));
+    }
+    return NULL;
+  }
+  *early = (weft_unnamed_t){
+      .owner = frame->target_index,
+      .size_bytes = size_bytes,
+      .spare = spare,
+  };
+  memcpy(early->frame, frame, frame->size_bytes);
+  return early;
+}
+
+const weft_frame_t* weft_unnamed_frame(const weft_unnamed_t* early) {
+  return (const weft_frame_t*)(const void*)early->frame;
+}
+
+void weft_unnamed_free(weft_peer_t* sender, weft_unnamed_t* early) {
+  weft_slab_t* slab = sender->runtime->slab;
+  if (early->spare != NULL) {
+    weft_slab_free(slab, early->spare, sizeof(*early->spare));
+  }
+  weft_slab_free(slab, early, early->size_bytes);
+}
+
+void weft_unnamed_drop(weft_peer_t* sender, weft_unnamed_t* early) {
+  while (early != NULL) {
+    weft_unnamed_t* next = early->next_dropped;
+    weft_status_t status = WEFT_OK;
+    weft_value_t value = weft_none();
+    weft_delivery_read_outcome(sender, weft_unnamed_frame(early), &status,
+                               &value);
+    weft_status_release(status);
+    weft_value_release(value);
+    weft_unnamed_free(sender, early);
+    early = next;
+  }
+}
+
+// --- Lists; `calls_lock` is held --------------------------------------------
+
+static weft_unnamed_owner_t* find_owner(const weft_peer_t* sender,
+                                        weft_holder_t owner) {
+  weft_unnamed_owner_t* of = sender->unnamed;
+  while (of != NULL && of->owner != owner) {
+    of = of->next;
+  }
+  return of;
+}
+
+// The one of the owner of an outcome, made of what that has; NULL when there
+// are too many.
+static weft_unnamed_owner_t* find_or_add_owner(weft_peer_t* sender,
+                                               weft_unnamed_t* early) {
+  weft_unnamed_owner_t* of = find_owner(sender, early->owner);
+  if (of == NULL && sender->unnamed_owner_count < OWNER_LIMIT) {
+    of = early->spare;
+    early->spare = NULL;
+    *of =
+        (weft_unnamed_owner_t){.next = sender->unnamed, .owner = early->owner};
+    weft_table_init(&of->outcomes, sender->runtime->allocator);
+    sender->unnamed = of;
+    sender->unnamed_owner_count++;
+  }
+  return of;
+}
+
+static weft_unnamed_t* remove_outcome(weft_peer_t* sender,
+                                      weft_unnamed_owner_t* of,
+                                      weft_table_node_t* node) {
+  weft_unnamed_t* early = early_of(node);
+  if (early != NULL) {
+    of->bytes -= early->size_bytes;
+    sender->unnamed_bytes -= early->size_bytes;
+  }
+  return early;
+}
+
+// Puts all of an owner before a list.
+static weft_unnamed_t* take_all(weft_peer_t* sender, weft_unnamed_owner_t* of,
+                                weft_unnamed_t* list) {
+  weft_unnamed_t* early;
+  while ((early = remove_outcome(sender, of,
+                                 weft_table_take_any(&of->outcomes))) != NULL) {
+    early->next_dropped = list;
+    list = early;
+  }
+  return list;
+}
+
+weft_unnamed_t* weft_unnamed_put_locked(weft_peer_t* sender,
+                                        weft_unnamed_t* early) {
+  weft_unnamed_owner_t* of = find_or_add_owner(sender, early);
+  uint64_t id = weft_unnamed_frame(early)->id;
+  if (of != NULL && !of->is_lost &&
+      of->bytes + early->size_bytes > PAIR_BYTES) {
+    of->is_lost = true;
+    return take_all(sender, of, early);
+  }
+  if (of == NULL || of->is_lost || weft_table_find(&of->outcomes, id) != NULL) {
+    return early;
+  }
+  of->bytes += early->size_bytes;
+  sender->unnamed_bytes += early->size_bytes;
+  weft_table_insert(&of->outcomes, &early->node, id);
+  return NULL;
+}
+
+bool weft_unnamed_is_too_much_locked(const weft_peer_t* sender) {
+  return sender->unnamed_bytes > SENDER_BYTES ||
+         sender->unnamed_owner_count == OWNER_LIMIT;
+}
+
+weft_unnamed_t* weft_unnamed_take_locked(weft_peer_t* sender,
+                                         weft_holder_t owner, uint64_t id,
+                                         bool* out_is_lost) {
+  weft_unnamed_owner_t* of = find_owner(sender, owner);
+  *out_is_lost = of != NULL && of->is_lost;
+  return of != NULL
+             ? remove_outcome(sender, of, weft_table_remove(&of->outcomes, id))
+             : NULL;
+}
+
+// --- The end of a peer ------------------------------------------------------
+
+// Takes the lists of a sender, of an owner or, if that is 0, of all.
+static weft_unnamed_owner_t* take_owners_locked(weft_peer_t* sender,
+                                                weft_holder_t owner) {
+  weft_unnamed_owner_t* taken = NULL;
+  weft_unnamed_owner_t** place = &sender->unnamed;
+  while (*place != NULL) {
+    weft_unnamed_owner_t* of = *place;
+    if (owner != 0 && of->owner != owner) {
+      place = &of->next;
+      continue;
+    }
+    *place = of->next;
+    of->next = taken;
+    taken = of;
+    sender->unnamed_owner_count--;
+  }
+  return taken;
+}
+
+static void forget(weft_peer_t* sender, weft_holder_t owner, bool is_read) {
+  weft_mutex_lock(&sender->peers->calls_lock);
+  weft_unnamed_owner_t* of = take_owners_locked(sender, owner);
+  weft_mutex_unlock(&sender->peers->calls_lock);
+  while (of != NULL) {
+    weft_unnamed_owner_t* next = of->next;
+    weft_unnamed_t* list = take_all(sender, of, NULL);
+    weft_table_deinit(&of->outcomes);
+    weft_slab_free(sender->runtime->slab, of, sizeof(*of));
+    while (!is_read && list != NULL) {
+      weft_unnamed_t* early = list;
+      list = early->next_dropped;
+      weft_unnamed_free(sender, early);
+    }
+    weft_unnamed_drop(sender, list);
+    of = next;
+  }
+}
+
+static void forget_owner(weft_peer_t* sender, void* user) {
+  forget(sender, *(const weft_holder_t*)user, true);
+}
+
+void weft_unnamed_strike_off(weft_peer_t* peer) {
+  weft_holder_t holder = weft_peer_holder(peer);
+  forget(peer, 0, true);
+  weft_peers_visit(peer->peers, forget_owner, &holder);
+}
+
+void weft_unnamed_end(weft_peer_t* peer) {
+  forget(peer, 0, false);
+}
