@@ -320,7 +320,13 @@ static weft_status_t deliver(weft_peer_t* peer, const weft_frame_t* frame,
 
 static void receive_call(weft_peer_t* peer, const weft_frame_t* frame) {
   weft_delivery_t delivery;
-  weft_status_t status = weft_delivery_read(peer, frame, &delivery);
+  weft_status_t status =
+      weft_window_receive(peer, frame->target_index, frame->target_generation);
+  if (status != WEFT_OK) {
+    weft_peer_break(peer, status);
+    return;
+  }
+  status = weft_delivery_read(peer, frame, &delivery);
   weft_crash_point("with a call received");
   if (status == WEFT_OK) {
     status = deliver(peer, frame, &delivery);

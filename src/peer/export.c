@@ -461,6 +461,14 @@ static void answer(weft_peer_t* peer, const weft_value_t* values,
     weft_peer_break(peer, no_memory(peer));
     return;
   }
+  weft_mutex_lock(&peer->lock);
+  weft_status_t status = weft_peer_check_outbox_locked(peer);
+  weft_mutex_unlock(&peer->lock);
+  if (status != WEFT_OK) {
+    weft_slab_free(peer->runtime->slab, reply, sizeof(*reply));
+    weft_peer_break(peer, status);
+    return;
+  }
   *reply = (reply_t){
       .outgoing = {.write = write_reply, .end = end_reply},
       .ticket = (uint64_t)values[3].as.int64,

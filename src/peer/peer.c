@@ -11,6 +11,9 @@
 #include "sys/slab.h"
 #include "trace/trace.h"
 
+// See `outbox_limit`.
+#define OUTBOX_LIMIT (UINT32_C(1) << 20)
+
 // How long the connector has to say how a peer died.
 #define PATIENCE_NS INT64_C(500000000)
 
@@ -262,6 +265,7 @@ static void bury(weft_peer_t* peer, weft_status_t reason) {
     peer->reason = reason;
     set_state_locked(peer, WEFT_PEER_DEAD);
     weft_dlist_move_all(&outbox, &peer->outbox);
+    peer->outbox_count = 0;
     weft_peer_wake_locked(peer);
   }
   weft_mutex_unlock(&peer->lock);
@@ -539,7 +543,17 @@ static bool write_or_queue_locked(weft_peer_t* peer,
   // No room; or the link has ended, and the peer's end is to come.
   weft_status_release(status);
   weft_dlist_append(&peer->outbox, &outgoing->node);
+  peer->outbox_count++;
   return false;
+}
+
+weft_status_t weft_peer_check_outbox_locked(const weft_peer_t* peer) {
+  return peer->outbox_count < peer->peers->outbox_limit
+             ? WEFT_OK
+             : weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED,
+                                "rank %u asks for more while %u answers and "
+                                "other frames wait for it to read",
+                                peer->rank, peer->outbox_count);
 }
 
 // The lanes of a forked child are its parent's, and so are its locks.
@@ -583,6 +597,7 @@ static void write_outbox_locked(weft_peer_t* peer, weft_dlist_t* written) {
       return;
     }
     weft_dlist_remove(node);
+    peer->outbox_count--;
     weft_dlist_append(written, node);
   }
 }
@@ -736,6 +751,7 @@ weft_status_t weft_peers_create(weft_runtime_t* runtime,
   weft_mutex_init(&peers->calls_lock);
   weft_ids_init(&peers->calls, runtime->allocator);
   weft_ids_init(&peers->exports, runtime->allocator);
+  peers->outbox_limit = OUTBOX_LIMIT;
   weft_heartbeat_init(peers);
   runtime->slots[WEFT_SLOT_PEER] = peers;
   return WEFT_OK;

@@ -127,8 +127,9 @@ struct weft_peer {
   weft_status_t last_word;
   // This side closes the link, or has given the peer up: its process may live.
   bool is_closing;
-  // Of weft_outgoing_t: what goes out when there is room.
+  // Of weft_outgoing_t: what goes out when there is room; and how many.
   weft_dlist_t outbox;
+  uint32_t outbox_count;
   // Threads that wait for the link, for room, or for credit.
   weft_dlist_t waiters;
   // Segments that the peer has been given: owner << 32 | segment.
@@ -284,6 +285,9 @@ struct weft_outgoing {
 typedef struct weft_window {
   weft_table_node_t node;
   uint32_t out;
+  // Messages of the peer of which it was not told that they are dealt with; and
+  // those that are.
+  uint32_t in;
   uint32_t done;
   // `credit` is on its way out.
   bool is_telling;
@@ -299,6 +303,11 @@ weft_status_t weft_window_probe_locked(const weft_peer_t* peer,
                                        weft_actor_t target);
 // Gives it back: the message was not sent. The lock is held.
 void weft_window_untake_locked(weft_peer_t* peer, weft_actor_t target);
+// A message of the peer has come. Errors: DATA_LOSS when it may not have been
+// sent, and RESOURCE_EXHAUSTED when the peer does not read what it asks for: it
+// is to be broken with, for what it sends takes memory without end.
+weft_status_t weft_window_receive(weft_peer_t* peer, uint32_t index,
+                                  uint32_t generation);
 // The peer has dealt with messages.
 void weft_window_receive_credit(weft_peer_t* peer, const weft_frame_t* frame);
 // Messages of the peer to an actor of this runtime are dealt with.
@@ -327,6 +336,10 @@ weft_status_t weft_peer_wait(weft_peer_t* peer, weft_peer_waiter_t* waiter,
                              int64_t deadline_ns);
 // Wakes all; the lock is held.
 void weft_peer_wake_locked(weft_peer_t* peer);
+
+// Whether a peer that asks for more has first to read what waits for it. The
+// lock is held. Errors: RESOURCE_EXHAUSTED.
+weft_status_t weft_peer_check_outbox_locked(const weft_peer_t* peer);
 
 // Writes now, or when there is room. No lock is held.
 void weft_peer_send(weft_peer_t* peer, weft_outgoing_t* outgoing);

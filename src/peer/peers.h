@@ -34,6 +34,9 @@ struct weft_peers {
   bool is_quiet;
   // A call was made since the last beat.
   bool has_new_call;
+  // What may wait for a peer that asks for more. Of an honest one, that polls,
+  // far less does.
+  uint32_t outbox_limit;
   // Between two looks at peers that are waited for; 0: none are taken.
   int64_t tick_ns;
   // No timer is started any more.

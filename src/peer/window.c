@@ -80,13 +80,38 @@ void weft_window_untake_locked(weft_peer_t* peer, weft_actor_t target) {
 }
 
 void weft_window_receive_credit(weft_peer_t* peer, const weft_frame_t* frame) {
+  uint64_t key = key_of(frame->target_index, frame->target_generation);
+  if ((key & OURS) != 0) {
+    // No actor has such an index.
+    return;
+  }
   weft_mutex_lock(&peer->lock);
-  give_locked(peer, key_of(frame->target_index, frame->target_generation),
-              frame->id);
+  give_locked(peer, key, frame->id);
   weft_mutex_unlock(&peer->lock);
 }
 
 // --- Messages that this runtime receives ------------------------------------
+
+// What a peer counts as out is at least what is counted here: it counts before
+// it sends, and hears of credits after they were taken off here. So one that
+// keeps to its windows is never refused. Without memory nothing is counted.
+weft_status_t weft_window_receive(weft_peer_t* peer, uint32_t index,
+                                  uint32_t generation) {
+  weft_mutex_lock(&peer->lock);
+  weft_window_t* window = find_or_add(peer, key_of(index, generation) | OURS);
+  bool is_full = window != NULL && window->in == WEFT_WINDOW_MESSAGES;
+  if (window != NULL && !is_full) {
+    window->in++;
+  }
+  weft_status_t status =
+      is_full ? WEFT_OK : weft_peer_check_outbox_locked(peer);
+  weft_mutex_unlock(&peer->lock);
+  return !is_full ? status
+                  : weft_status_make(WEFT_STATUS_DATA_LOSS,
+                                     "rank %u has more than %d messages with "
+                                     "actor #%u that are not dealt with",
+                                     peer->rank, WEFT_WINDOW_MESSAGES, index);
+}
 
 // Tells the peer how many are done; the lock is held.
 static weft_status_t write_count(weft_peer_t* peer, uint64_t key,
@@ -106,6 +131,7 @@ static weft_status_t write_credit(weft_outgoing_t* outgoing,
   weft_window_t* window = WEFT_CONTAINER_OF(outgoing, weft_window_t, credit);
   WEFT_RETURN_IF_ERROR(
       write_count(peer, window->node.key & ~OURS, window->done));
+  window->in -= window->done < window->in ? window->done : window->in;
   window->done = 0;
   return WEFT_OK;
 }
@@ -114,7 +140,7 @@ static void end_credit(weft_outgoing_t* outgoing, weft_peer_t* peer) {
   weft_window_t* window = WEFT_CONTAINER_OF(outgoing, weft_window_t, credit);
   weft_mutex_lock(&peer->lock);
   window->is_telling = false;
-  if (window->done == 0) {
+  if (window->done == 0 && window->in == 0) {
     remove_window(peer, window);
   }
   weft_mutex_unlock(&peer->lock);

@@ -257,6 +257,64 @@ static void without_memory_there_is_no_window(void** state) {
   weft_peer_kit_close(&place.kit);
 }
 
+// Of the messages that have come there is a record of the same form.
+static void credit_for_what_is_received_is_nothing(void** state) {
+  place_t place;
+  (void)state;
+  open_place(&place);
+  weft_window_done(place.peer, theirs.index, theirs.generation, 1);
+  assert_int_equal(window_count(&place), 1);
+  const weft_actor_t forged = {.index = theirs.index | UINT32_C(1) << 31,
+                               .generation = theirs.generation};
+  credit(&place, forged, 1);
+  assert_int_equal(window_count(&place), 1);
+  weft_window_end(place.peer, theirs.index, theirs.generation);
+  assert_int_equal(
+      weft_peer_kit_expect(&place.kit, 1, 0, WEFT_FRAME_CREDIT)->id, 1);
+  weft_peer_kit_close(&place.kit);
+}
+
+static weft_status_t receive(place_t* place) {
+  return weft_window_receive(place->peer, theirs.index, theirs.generation);
+}
+
+static void no_more_comes_than_a_window_has_places(void** state) {
+  place_t place;
+  (void)state;
+  open_place(&place);
+  for (int round = 0; round < 3; round++) {
+    uint32_t left = round == 0 ? WEFT_WINDOW_MESSAGES : WEFT_WINDOW_BATCH;
+    for (uint32_t i = 0; i < left; i++) {
+      weft_kit_assert_ok(receive(&place));
+    }
+    weft_kit_assert_status_says(WEFT_STATUS_DATA_LOSS, "more than 64 messages",
+                                receive(&place));
+    weft_kit_assert_ok(weft_window_receive(place.peer, 6, 1));
+    weft_window_done(place.peer, theirs.index, theirs.generation,
+                     WEFT_WINDOW_BATCH);
+    weft_peer_kit_expect(&place.kit, 1, 0, WEFT_FRAME_CREDIT);
+  }
+  weft_peer_kit_close(&place.kit);
+}
+
+static void who_does_not_read_may_not_ask(void** state) {
+  place_t place;
+  (void)state;
+  weft_peer_kit_open(&place.kit, 1);
+  place.peer = weft_peer_kit_peer(&place.kit, 0, 1);
+  weft_peers_of(place.kit.members[0].runtime)->outbox_limit = 3;
+  for (uint32_t i = 0; i < 3; i++) {
+    weft_kit_assert_ok(receive(&place));
+    weft_window_done(place.peer, 10 + i, 1, WEFT_WINDOW_BATCH);
+  }
+  weft_kit_assert_status_says(WEFT_STATUS_RESOURCE_EXHAUSTED,
+                              "asks for more while 3 answers", receive(&place));
+  weft_peer_kit_connect(&place.kit, 0, 1);
+  weft_peer_kit_run(&place.kit);
+  weft_kit_assert_ok(receive(&place));
+  weft_peer_kit_close(&place.kit);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_window_has_so_many_places_and_no_more),
@@ -264,6 +322,9 @@ int main(void) {
       cmocka_unit_test(credit_gives_as_many_places_as_it_says),
       cmocka_unit_test(a_window_is_freed_when_nothing_is_out),
       cmocka_unit_test(credit_for_what_was_never_sent_is_nothing),
+      cmocka_unit_test(credit_for_what_is_received_is_nothing),
+      cmocka_unit_test(no_more_comes_than_a_window_has_places),
+      cmocka_unit_test(who_does_not_read_may_not_ask),
       cmocka_unit_test(messages_are_told_a_batch_at_a_time),
       cmocka_unit_test(both_directions_count_for_themselves),
       cmocka_unit_test(the_end_of_an_actor_is_the_end_of_its_window),
