@@ -341,6 +341,34 @@ static void a_descriptor_that_was_only_announced_ends_the_link(void** state) {
   hostile_close(&h);
 }
 
+// A poll is over, and sees to others, whatever is in the socket.
+static void a_full_socket_is_read_a_part_at_a_time(void** state) {
+  (void)state;
+  hostile_t h;
+  hostile_open(&h);
+  hostile_hello(&h);
+  await_attached(&h);
+  enum { SENT = 60 };
+  weft_shm_link_t* link = weft_shm_link_of(h.link);
+  // Nobody else polls now.
+  assert_true(weft_shm_poll_enter(h.side.shm));
+  for (uint32_t i = 0; i < SENT; i++) {
+    weft_kit_assert_ok(
+        weft_shm_send_descriptor(h.socket, i, h.bell.descriptor));
+  }
+  // Relaxed: seen by this thread.
+  atomic_fetch_or_explicit(&link->attention, WEFT_SHM_SOCKET,
+                           memory_order_relaxed);
+  (void)weft_shm_visit(link);
+  assert_int_equal(weft_notes_descriptors(&h.notes), 32);
+  weft_shm_poll_leave(h.side.shm);
+  while (weft_notes_descriptors(&h.notes) < SENT) {
+    weft_side_poll(&h.side);
+  }
+  assert_false(weft_notes_is_closed(&h.notes));
+  hostile_close(&h);
+}
+
 // As a writer that was interrupted between the two.
 static void a_descriptor_may_be_taken_before_it_is_counted(void** state) {
   (void)state;
@@ -467,6 +495,7 @@ int main(void) {
       cmocka_unit_test(a_peer_that_scribbles_meanwhile_does_no_harm),
       cmocka_unit_test(a_head_without_sense_ends_the_link),
       cmocka_unit_test(a_descriptor_that_was_only_announced_ends_the_link),
+      cmocka_unit_test(a_full_socket_is_read_a_part_at_a_time),
       cmocka_unit_test(a_descriptor_may_be_taken_before_it_is_counted),
       cmocka_unit_test(a_bell_that_is_scribbled_on_only_wakes),
       cmocka_unit_test(without_descriptors_a_status_says_so),

@@ -12,6 +12,9 @@
 // the cursors away from a peer that looks at it.
 #define POLLS_OWED_LIMIT 64
 
+// Of the socket.
+#define MESSAGES_A_POLL 32
+
 static void break_link(weft_shm_link_t* link, weft_status_t reason) {
   if (link->broken == WEFT_OK) {
     link->broken = reason;
@@ -124,8 +127,18 @@ static bool read_message(weft_shm_link_t* link) {
   return false;
 }
 
-static void read_all(weft_shm_link_t* link) {
-  while (link->broken == WEFT_OK && read_message(link)) {
+// Takes what has come; more than so many in the next poll, so that a peer which
+// goes on for ever holds up nobody else.
+static void read_some(weft_shm_link_t* link) {
+  uint32_t count = 0;
+  while (count < MESSAGES_A_POLL && link->broken == WEFT_OK &&
+         read_message(link)) {
+    count++;
+  }
+  if (count == MESSAGES_A_POLL) {
+    // Relaxed: of this thread, who is the one to look at it.
+    atomic_fetch_or_explicit(&link->attention, WEFT_SHM_SOCKET,
+                             memory_order_relaxed);
   }
 }
 
@@ -137,13 +150,16 @@ static bool take_descriptors(weft_shm_link_t* link) {
   uint32_t sent =
       atomic_load_explicit(&link->in.shared->descriptors, memory_order_relaxed);
   // More may have come than are counted: the writer counts after it has sent.
+  uint32_t count = 0;
   while ((int32_t)(sent - link->descriptors_received) > 0 &&
-         link->broken == WEFT_OK) {
+         link->broken == WEFT_OK && count++ < MESSAGES_A_POLL) {
     if (!read_message(link) && link->broken == WEFT_OK) {
       break_link(link, make_no_sense(link, "the count of descriptors"));
     }
   }
-  return link->broken == WEFT_OK;
+  // Else the next poll goes on.
+  return link->broken == WEFT_OK &&
+         (int32_t)(sent - link->descriptors_received) <= 0;
 }
 
 // --- Frames -----------------------------------------------------------------
@@ -342,7 +358,7 @@ static uint32_t attend(weft_shm_link_t* link, uint32_t attention) {
   uint32_t count = 0;
   if ((attention & WEFT_SHM_SOCKET) != 0) {
     clear_attention(link, WEFT_SHM_SOCKET);
-    read_all(link);
+    read_some(link);
     // If that was the hello, there may be frames.
     count = deliver_new(link);
   }
