@@ -214,8 +214,9 @@ static bool follow(distant_t* distant) {
 // --- Names that wait for room -----------------------------------------------
 
 static bool is_of(const distant_t* distant, const weft_peer_t* peer) {
-  return peer == NULL || (distant->target.rank == peer->rank &&
-                          distant->target.incarnation == peer->incarnation);
+  return peer == NULL ||
+         (distant->target.rank == peer->rank &&
+          distant->target.incarnation == weft_peer_incarnation(peer));
 }
 
 // The first of a peer, or of all when that is NULL.
@@ -250,7 +251,7 @@ static void put_off(distant_t* distant) {
 static bool has_window(weft_peer_t* peer) {
   weft_mutex_lock(&peer->lock);
   weft_status_t status = weft_window_probe_locked(
-      peer, weft_system_actor(peer->rank, peer->incarnation));
+      peer, weft_system_actor(peer->rank, weft_peer_incarnation(peer)));
   weft_mutex_unlock(&peer->lock);
   return weft_status_ignore(status) == WEFT_STATUS_OK;
 }

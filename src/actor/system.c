@@ -82,7 +82,7 @@ static weft_status_t check_asker(const weft_context_t* context,
                                 ? weft_message_peer(message)
                                 : NULL;
   return peer == NULL || peer->rank != actor.rank ||
-                 peer->incarnation != actor.incarnation
+                 weft_peer_incarnation(peer) != actor.incarnation
              ? cannot_ask(context, actor, "for which another rank speaks")
              : WEFT_OK;
 }

@@ -188,16 +188,21 @@ weft_status_t weft_imports_create(weft_runtime_t* runtime,
 // called any more. Blocks: while one runs. NULL is fine.
 void weft_imports_destroy(weft_imports_t* imports);
 
-// Maps a segment that a peer has sent. The descriptor is kept, so that it can
-// be passed on. One that is there already is closed, and all is well.
+// Maps a segment that a peer has sent: its own, or another's. The descriptor is
+// kept, so that it can be passed on. What is mapped already is so once. What
+// `from` says is a segment of another is that for what `from` lends only; if it
+// says so twice, from now on the second time; and for nothing once the owner
+// has sent it.
 // Owns: takes `descriptor` over, also on failure. Errors: as `weft_memfd_map`;
-// RESOURCE_EXHAUSTED for an owner with too many segments.
-weft_status_t weft_imports_add(weft_imports_t* imports, weft_holder_t owner,
-                               uint32_t segment, uint64_t segment_bytes,
+// RESOURCE_EXHAUSTED for one who sends too many.
+weft_status_t weft_imports_add(weft_imports_t* imports, weft_holder_t from,
+                               weft_holder_t owner, uint32_t segment,
                                int descriptor);
-// The descriptor, lent; -1 when it is not there.
-int weft_imports_descriptor(weft_imports_t* imports, weft_holder_t owner,
-                            uint32_t segment);
+// The descriptor of what a storage is in, lent, and a number that no other
+// mapping has; -1 for any other storage, and for a segment that is gone.
+int weft_imports_descriptor(weft_imports_t* imports,
+                            const weft_storage_t* storage,
+                            uint64_t* out_mapping);
 
 // A block of a peer that this runtime has a loan of, and who lent it.
 typedef struct weft_borrowed {
@@ -223,7 +228,8 @@ bool weft_imports_find(weft_imports_t* imports, const weft_storage_t* storage,
 // Forgets a segment that its owner has dropped; storages keep it.
 void weft_imports_drop(weft_imports_t* imports, weft_holder_t owner,
                        uint32_t segment);
-// Forgets the segments of an owner that is dead; storages keep theirs.
-void weft_imports_strike_off(weft_imports_t* imports, weft_holder_t owner);
+// Forgets the segments of a runtime that is dead, and what it sent of others;
+// storages keep theirs.
+void weft_imports_strike_off(weft_imports_t* imports, weft_holder_t holder);
 
 #endif  // WEFT_MEMORY_ARENA_H_

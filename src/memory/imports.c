@@ -8,21 +8,31 @@
 #include "value/tensor_internal.h"
 
 #define BUCKET_COUNT 256
-// Of one owner; so a peer that misbehaves does not use up what this process
+// Of one sender; so a peer that misbehaves does not use up what this process
 // may map or open. An arena has an eighth of its size in each of its larger
 // segments, so it has far fewer. Units: segments.
-#define OWNER_LIMIT 4096
+#define SENDER_LIMIT 4096
 
 // A segment that is mapped.
-typedef struct import import_t;
-struct import {
-  import_t* next;
+typedef struct import {
   weft_imports_t* imports;
   weft_memfd_t memfd;
+  // See `weft_memfd_identity`; and its number here.
+  uint64_t identity;
+  uint64_t mapping;
+  // Its entries in the table; and those, and storages.
+  uint32_t listed;
+  uint32_t holds;
+} import_t;
+
+// What somebody says is a segment of an owner.
+typedef struct entry entry_t;
+struct entry {
+  entry_t* next;
+  import_t* import;
+  weft_holder_t from;
   weft_holder_t owner;
   uint32_t segment;
-  // The table, while it is in there, and storages.
-  uint32_t holds;
 };
 
 struct weft_imports {
@@ -38,7 +48,8 @@ struct weft_imports {
   uint32_t running;
   // The owner, and every import.
   uint32_t holds;
-  import_t* buckets[BUCKET_COUNT];
+  uint64_t mapping_count;
+  entry_t* buckets[BUCKET_COUNT];
 };
 
 // A storage over a part of an import.
@@ -51,39 +62,67 @@ typedef struct loan {
 
 // --- The table; the lock is held --------------------------------------------
 
-static import_t** bucket_of(weft_imports_t* imports, weft_holder_t owner,
-                            uint32_t segment) {
+static entry_t** bucket_of(weft_imports_t* imports, weft_holder_t owner,
+                           uint32_t segment) {
   uint32_t hash = (owner >> 16) * 31 + segment;
   return &imports->buckets[hash % BUCKET_COUNT];
 }
 
-static import_t* find_locked(weft_imports_t* imports, weft_holder_t owner,
-                             uint32_t segment) {
-  import_t* import = *bucket_of(imports, owner, segment);
-  while (import != NULL &&
-         (import->owner != owner || import->segment != segment)) {
-    import = import->next;
-  }
-  return import;
+static bool is_of(const entry_t* entry, weft_holder_t owner, uint32_t segment) {
+  return entry->owner == owner && entry->segment == segment;
 }
 
-static uint32_t count_locked(weft_imports_t* imports, weft_holder_t owner) {
+static entry_t* find_locked(weft_imports_t* imports, weft_holder_t from,
+                            weft_holder_t owner, uint32_t segment) {
+  entry_t* entry = *bucket_of(imports, owner, segment);
+  while (entry != NULL &&
+         (entry->from != from || !is_of(entry, owner, segment))) {
+    entry = entry->next;
+  }
+  return entry;
+}
+
+// The segment as the owner says, or else as the lender does.
+static import_t* find_import_locked(weft_imports_t* imports,
+                                    const weft_borrowed_t* borrowed) {
+  weft_holder_t owner = borrowed->owner;
+  uint32_t segment = borrowed->name.segment;
+  const entry_t* entry = find_locked(imports, owner, owner, segment);
+  if (entry == NULL) {
+    entry = find_locked(imports, borrowed->lender, owner, segment);
+  }
+  return entry != NULL ? entry->import : NULL;
+}
+
+// The same memory under the same name, whoever has sent it.
+static import_t* find_same_locked(weft_imports_t* imports, weft_holder_t owner,
+                                  uint32_t segment, uint64_t identity) {
+  const entry_t* entry = *bucket_of(imports, owner, segment);
+  while (entry != NULL && (!is_of(entry, owner, segment) ||
+                           entry->import->identity != identity)) {
+    entry = entry->next;
+  }
+  return entry != NULL && identity != 0 ? entry->import : NULL;
+}
+
+static uint32_t count_locked(weft_imports_t* imports, weft_holder_t from) {
   uint32_t count = 0;
   for (size_t i = 0; i < BUCKET_COUNT; i++) {
-    for (import_t* at = imports->buckets[i]; at != NULL; at = at->next) {
-      count += at->owner == owner ? 1 : 0;
+    for (entry_t* at = imports->buckets[i]; at != NULL; at = at->next) {
+      count += at->from == from ? 1 : 0;
     }
   }
   return count;
 }
 
-// Takes the first import at `*place` out of the table. True when nobody else
-// holds it: it is to be freed.
-static bool unlist_locked(import_t** place) {
-  import_t* import = *place;
-  *place = import->next;
-  import->next = NULL;
-  return --import->holds == 0;
+// Takes the entry at `*place` out, and puts it before a list of those that are
+// to be freed.
+static entry_t* unlist_locked(entry_t** place, entry_t* unused) {
+  entry_t* entry = *place;
+  *place = entry->next;
+  entry->import->listed--;
+  entry->next = unused;
+  return entry;
 }
 
 // --- Freeing; the lock is not held ------------------------------------------
@@ -98,145 +137,192 @@ static void unhold(weft_imports_t* imports) {
   }
 }
 
-// Frees a list of imports.
-static void free_imports(import_t* import) {
-  while (import != NULL) {
-    import_t* next = import->next;
-    weft_imports_t* imports = import->imports;
-    weft_memfd_release(&import->memfd);
-    weft_memory_free(imports->allocator, import, sizeof(*import));
-    unhold(imports);
-    import = next;
-  }
-}
-
 static void release_hold(import_t* import) {
   weft_imports_t* imports = import->imports;
   weft_mutex_lock(&imports->lock);
   bool is_last = --import->holds == 0;
   weft_mutex_unlock(&imports->lock);
   if (is_last) {
-    free_imports(import);
+    weft_memfd_release(&import->memfd);
+    weft_memory_free(imports->allocator, import, sizeof(*import));
+    unhold(imports);
+  }
+}
+
+static void free_entries(weft_imports_t* imports, entry_t* entry) {
+  while (entry != NULL) {
+    entry_t* next = entry->next;
+    if (entry->import != NULL) {
+      release_hold(entry->import);
+    }
+    weft_memory_free(imports->allocator, entry, sizeof(*entry));
+    entry = next;
   }
 }
 
 // --- Segments ---------------------------------------------------------------
 
-static weft_status_t make_import(weft_imports_t* imports, uint64_t size_bytes,
-                                 int descriptor, import_t** out_import) {
+static weft_status_t no_memory(void) {
+  return weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED,
+                          "no memory to describe a segment of a peer");
+}
+
+// Owns: takes `descriptor` over, also on failure.
+static weft_status_t make_import(weft_imports_t* imports, int descriptor,
+                                 import_t** out_import) {
+  uint64_t identity = weft_memfd_identity(descriptor);
   import_t* import =
       weft_memory_allocate_zeroed(imports->allocator, sizeof(*import));
   if (import == NULL) {
     weft_memfd_t memfd = {descriptor, 0, NULL};
     weft_memfd_release(&memfd);
-    return weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED,
-                            "no memory to describe a segment of a peer");
+    return no_memory();
   }
-  weft_status_t status = weft_memfd_map(descriptor, size_bytes,
-                                        WEFT_MEMFD_ONE_WRITER, &import->memfd);
+  weft_status_t status =
+      weft_memfd_map(descriptor, 0, WEFT_MEMFD_ONE_WRITER, &import->memfd);
   if (status != WEFT_OK) {
     weft_memory_free(imports->allocator, import, sizeof(*import));
     return status;
   }
   import->imports = imports;
+  import->identity = identity;
+  import->holds = 1;
+  weft_mutex_lock(&imports->lock);
+  imports->holds++;
+  import->mapping = ++imports->mapping_count;
+  weft_mutex_unlock(&imports->lock);
   *out_import = import;
   return WEFT_OK;
 }
 
-// Puts an import into the table, or gives a reason why not.
-static weft_status_code_t list_locked(weft_imports_t* imports,
-                                      import_t* import) {
-  if (find_locked(imports, import->owner, import->segment) != NULL) {
-    return WEFT_STATUS_ALREADY_EXISTS;
+// Puts an entry into the table, whose import has a hold for it; what is not
+// needed is put before `*unused`. False when its sender has too many.
+static bool list_locked(weft_imports_t* imports, entry_t* entry,
+                        entry_t** unused) {
+  entry_t* known =
+      find_locked(imports, entry->from, entry->owner, entry->segment);
+  if (known == NULL && count_locked(imports, entry->from) >= SENDER_LIMIT) {
+    return false;
   }
-  if (count_locked(imports, import->owner) >= OWNER_LIMIT) {
-    return WEFT_STATUS_RESOURCE_EXHAUSTED;
+  entry->import->listed++;
+  if (known == NULL) {
+    entry_t** bucket = bucket_of(imports, entry->owner, entry->segment);
+    entry->next = *bucket;
+    *bucket = entry;
+    return true;
   }
-  import_t** bucket = bucket_of(imports, import->owner, import->segment);
-  import->next = *bucket;
-  import->holds = 1;
-  *bucket = import;
-  return WEFT_STATUS_OK;
+  import_t* import = known->import;
+  import->listed--;
+  known->import = entry->import;
+  entry->import = import;
+  entry->next = *unused;
+  *unused = entry;
+  return true;
 }
 
-weft_status_t weft_imports_add(weft_imports_t* imports, weft_holder_t owner,
-                               uint32_t segment, uint64_t segment_bytes,
+// Finds what is mapped already, with a hold; false when the owner has sent the
+// segment itself, and nobody else need.
+static bool hold_known(weft_imports_t* imports, const entry_t* entry,
+                       uint64_t identity, import_t** out_import) {
+  weft_mutex_lock(&imports->lock);
+  bool is_needed =
+      entry->from == entry->owner ||
+      find_locked(imports, entry->owner, entry->owner, entry->segment) == NULL;
+  *out_import = is_needed ? find_same_locked(imports, entry->owner,
+                                             entry->segment, identity)
+                          : NULL;
+  if (*out_import != NULL) {
+    (*out_import)->holds++;
+  }
+  weft_mutex_unlock(&imports->lock);
+  return is_needed;
+}
+
+// Owns: takes both over.
+static weft_status_t list(weft_imports_t* imports, entry_t* entry) {
+  entry_t* unused = NULL;
+  weft_holder_t from = entry->from;
+  weft_mutex_lock(&imports->lock);
+  bool is_listed = list_locked(imports, entry, &unused);
+  weft_mutex_unlock(&imports->lock);
+  free_entries(imports, is_listed ? unused : entry);
+  return is_listed ? WEFT_OK
+                   : weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED,
+                                      "rank %u has sent %d segments, the most "
+                                      "that are mapped",
+                                      from >> 16, SENDER_LIMIT);
+}
+
+weft_status_t weft_imports_add(weft_imports_t* imports, weft_holder_t from,
+                               weft_holder_t owner, uint32_t segment,
                                int descriptor) {
-  import_t* import = NULL;
-  weft_status_t status =
-      make_import(imports, segment_bytes, descriptor, &import);
-  if (import == NULL) {
-    return status;
+  weft_memfd_t sent = {descriptor, 0, NULL};
+  entry_t* entry =
+      weft_memory_allocate_zeroed(imports->allocator, sizeof(*entry));
+  if (entry == NULL) {
+    weft_memfd_release(&sent);
+    return no_memory();
   }
-  import->owner = owner;
-  import->segment = segment;
-  weft_mutex_lock(&imports->lock);
-  imports->holds++;
-  weft_status_code_t code = list_locked(imports, import);
-  weft_mutex_unlock(&imports->lock);
-  if (code != WEFT_STATUS_OK) {
-    free_imports(import);
+  *entry = (entry_t){.from = from, .owner = owner, .segment = segment};
+  bool is_needed = hold_known(imports, entry, weft_memfd_identity(descriptor),
+                              &entry->import);
+  if (!is_needed || entry->import != NULL) {
+    weft_memfd_release(&sent);
   }
-  if (code == WEFT_STATUS_RESOURCE_EXHAUSTED) {
-    return weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED,
-                            "rank %u has sent %d segments, the most that are "
-                            "mapped",
-                            owner >> 16, OWNER_LIMIT);
+  if (!is_needed) {
+    free_entries(imports, entry);
+    return WEFT_OK;
   }
-  return WEFT_OK;
-}
-
-int weft_imports_descriptor(weft_imports_t* imports, weft_holder_t owner,
-                            uint32_t segment) {
-  weft_mutex_lock(&imports->lock);
-  const import_t* import = find_locked(imports, owner, segment);
-  int descriptor = import != NULL ? import->memfd.descriptor : -1;
-  weft_mutex_unlock(&imports->lock);
-  return descriptor;
+  if (entry->import == NULL) {
+    weft_status_t status = make_import(imports, descriptor, &entry->import);
+    if (status != WEFT_OK) {
+      free_entries(imports, entry);
+      return status;
+    }
+  }
+  return list(imports, entry);
 }
 
 void weft_imports_drop(weft_imports_t* imports, weft_holder_t owner,
                        uint32_t segment) {
-  import_t* unused = NULL;
+  entry_t* unused = NULL;
   weft_mutex_lock(&imports->lock);
-  import_t** place = bucket_of(imports, owner, segment);
-  while (*place != NULL &&
-         ((*place)->owner != owner || (*place)->segment != segment)) {
-    place = &(*place)->next;
-  }
-  import_t* import = *place;
-  if (import != NULL && unlist_locked(place)) {
-    unused = import;
+  entry_t** place = bucket_of(imports, owner, segment);
+  while (*place != NULL) {
+    if (is_of(*place, owner, segment)) {
+      unused = unlist_locked(place, unused);
+    } else {
+      place = &(*place)->next;
+    }
   }
   weft_mutex_unlock(&imports->lock);
-  free_imports(unused);
+  free_entries(imports, unused);
 }
 
-// Takes all imports of an owner, or of everyone, out of the table; returns
-// those to be freed.
-static import_t* unlist_all_locked(weft_imports_t* imports, bool of_everyone,
-                                   weft_holder_t owner) {
-  import_t* unused = NULL;
+// Takes what has to do with a runtime, or everything, out of the table; returns
+// what is to be freed.
+static entry_t* unlist_all_locked(weft_imports_t* imports, bool is_everything,
+                                  weft_holder_t holder) {
+  entry_t* unused = NULL;
   for (size_t i = 0; i < BUCKET_COUNT; i++) {
-    import_t** place = &imports->buckets[i];
+    entry_t** place = &imports->buckets[i];
     while (*place != NULL) {
-      import_t* import = *place;
-      if (!of_everyone && import->owner != owner) {
-        place = &import->next;
-      } else if (unlist_locked(place)) {
-        import->next = unused;
-        unused = import;
+      if (is_everything || (*place)->owner == holder ||
+          (*place)->from == holder) {
+        unused = unlist_locked(place, unused);
+      } else {
+        place = &(*place)->next;
       }
     }
   }
   return unused;
 }
 
-void weft_imports_strike_off(weft_imports_t* imports, weft_holder_t owner) {
+void weft_imports_strike_off(weft_imports_t* imports, weft_holder_t holder) {
   weft_mutex_lock(&imports->lock);
-  import_t* unused = unlist_all_locked(imports, false, owner);
+  entry_t* unused = unlist_all_locked(imports, false, holder);
   weft_mutex_unlock(&imports->lock);
-  free_imports(unused);
+  free_entries(imports, unused);
 }
 
 // --- Storages ---------------------------------------------------------------
@@ -291,7 +377,7 @@ static weft_status_t hold_import(weft_imports_t* imports,
   const weft_block_name_t* name = &borrowed->name;
   weft_holder_t owner = borrowed->owner;
   weft_mutex_lock(&imports->lock);
-  import_t* import = find_locked(imports, owner, name->segment);
+  import_t* import = find_import_locked(imports, borrowed);
   bool fits = import != NULL && is_within(import, name);
   if (fits) {
     import->holds++;
@@ -369,6 +455,24 @@ bool weft_imports_find(weft_imports_t* imports, const weft_storage_t* storage,
   return true;
 }
 
+int weft_imports_descriptor(weft_imports_t* imports,
+                            const weft_storage_t* storage,
+                            uint64_t* out_mapping) {
+  *out_mapping = 0;
+  if (storage->release != release_loan) {
+    return -1;
+  }
+  const import_t* import = ((const loan_t*)storage->user)->import;
+  if (import->imports != imports) {
+    return -1;
+  }
+  *out_mapping = import->mapping;
+  weft_mutex_lock(&imports->lock);
+  int descriptor = import->listed > 0 ? import->memfd.descriptor : -1;
+  weft_mutex_unlock(&imports->lock);
+  return descriptor;
+}
+
 // --- Life -------------------------------------------------------------------
 
 weft_status_t weft_imports_create(weft_runtime_t* runtime,
@@ -402,8 +506,8 @@ void weft_imports_destroy(weft_imports_t* imports) {
     weft_futex_wait(&imports->returned, seen, WEFT_TIME_INFINITE);
     weft_mutex_lock(&imports->lock);
   }
-  import_t* unused = unlist_all_locked(imports, true, 0);
+  entry_t* unused = unlist_all_locked(imports, true, 0);
   weft_mutex_unlock(&imports->lock);
-  free_imports(unused);
+  free_entries(imports, unused);
   unhold(imports);
 }

@@ -38,8 +38,8 @@ static int descriptor_of(pair_t* pair, uint32_t segment) {
 }
 
 static weft_status_t add(pair_t* pair) {
-  return weft_imports_add(pair->imports, pair->owner_id, pair->name.segment,
-                          pair->name.segment_bytes,
+  return weft_imports_add(pair->imports, pair->owner_id, pair->owner_id,
+                          pair->name.segment,
                           descriptor_of(pair, pair->name.segment));
 }
 
@@ -102,20 +102,16 @@ static void a_segment_is_mapped_once(void** state) {
   (void)state;
   pair_t pair;
   pair_init(&pair);
-  assert_int_equal(
-      weft_imports_descriptor(pair.imports, pair.owner_id, pair.name.segment),
-      -1);
+  uint64_t mapping;
   weft_kit_assert_ok(add(&pair));
   weft_storage_t* storage = borrow(&pair);
   int again = descriptor_of(&pair, pair.name.segment);
   weft_kit_assert_ok(weft_imports_add(pair.imports, pair.owner_id,
-                                      pair.name.segment,
-                                      pair.name.segment_bytes, again));
+                                      pair.owner_id, pair.name.segment, again));
   assert_int_equal(fcntl(again, F_GETFD), -1);
   weft_storage_t* other = borrow(&pair);
   assert_ptr_equal(weft_storage_data(storage), weft_storage_data(other));
-  int kept =
-      weft_imports_descriptor(pair.imports, pair.owner_id, pair.name.segment);
+  int kept = weft_imports_descriptor(pair.imports, storage, &mapping);
   assert_int_not_equal(fcntl(kept, F_GETFD), -1);
   weft_storage_release(other);
   weft_storage_release(storage);
@@ -157,14 +153,9 @@ static void only_shared_memory_is_mapped(void** state) {
   assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
   weft_kit_assert_status(
       WEFT_STATUS_DATA_LOSS,
-      weft_imports_add(pair.imports, pair.owner_id, 1, 4096, ends[0]));
+      weft_imports_add(pair.imports, pair.owner_id, pair.owner_id, 1, ends[0]));
   assert_int_equal(fcntl(ends[0], F_GETFD), -1);
   close(ends[1]);
-  weft_kit_assert_status(
-      WEFT_STATUS_DATA_LOSS,
-      weft_imports_add(pair.imports, pair.owner_id, 1, 4096,
-                       descriptor_of(&pair, pair.name.segment)));
-  assert_int_equal(weft_imports_descriptor(pair.imports, pair.owner_id, 1), -1);
   pair_deinit(&pair);
 }
 
@@ -179,12 +170,10 @@ static void a_storage_keeps_its_segment(void** state) {
   // Another incarnation, and another rank: not meant.
   weft_imports_strike_off(pair.imports, weft_holder_make(3, 2));
   weft_imports_strike_off(pair.imports, weft_memory_kit_rank(4));
-  assert_true(weft_imports_descriptor(pair.imports, pair.owner_id,
-                                      pair.name.segment) >= 0);
+  uint64_t mapping;
+  assert_true(weft_imports_descriptor(pair.imports, first, &mapping) >= 0);
   weft_imports_strike_off(pair.imports, pair.owner_id);
-  assert_int_equal(
-      weft_imports_descriptor(pair.imports, pair.owner_id, pair.name.segment),
-      -1);
+  assert_int_equal(weft_imports_descriptor(pair.imports, first, &mapping), -1);
   assert_int_equal(((const char*)weft_storage_data(first))[4999], 5);
   weft_storage_release(first);
   assert_int_equal(release_count(&pair), 1);
@@ -204,17 +193,19 @@ static void a_dropped_segment_is_forgotten(void** state) {
   pair_init(&pair);
   weft_kit_assert_ok(add(&pair));
   weft_imports_drop(pair.imports, pair.owner_id, pair.name.segment + 1);
-  int descriptor =
-      weft_imports_descriptor(pair.imports, pair.owner_id, pair.name.segment);
+  weft_storage_t* storage = borrow(&pair);
+  uint64_t mapping;
+  int descriptor = weft_imports_descriptor(pair.imports, storage, &mapping);
+  weft_storage_release(storage);
   weft_imports_drop(pair.imports, pair.owner_id, pair.name.segment);
   assert_int_equal(fcntl(descriptor, F_GETFD), -1);
   weft_imports_drop(pair.imports, pair.owner_id, pair.name.segment);
   // It may come again.
   weft_kit_assert_ok(add(&pair));
-  weft_storage_t* storage = borrow(&pair);
+  storage = borrow(&pair);
   weft_imports_drop(pair.imports, pair.owner_id, pair.name.segment);
   weft_storage_release(storage);
-  assert_int_equal(release_count(&pair), 1);
+  assert_int_equal(release_count(&pair), 2);
   pair_deinit(&pair);
 }
 
@@ -315,8 +306,8 @@ static weft_status_t fill_swept(swept_t* swept) {
   pair_t* pair = swept->pair;
   WEFT_RETURN_IF_ERROR(weft_imports_create(&swept->runtime, &swept->imports));
   WEFT_RETURN_IF_ERROR(weft_imports_add(
-      swept->imports, pair->owner_id, pair->name.segment,
-      pair->name.segment_bytes, descriptor_of(pair, pair->name.segment)));
+      swept->imports, pair->owner_id, pair->owner_id, pair->name.segment,
+      descriptor_of(pair, pair->name.segment)));
   const weft_borrowed_t borrowed = {pair->owner_id, pair->owner_id, pair->name};
   return weft_imports_storage(swept->imports, &borrowed, on_release, pair,
                               &swept->storage);
@@ -367,15 +358,71 @@ static void an_owner_sends_so_many_segments_and_no_more(void** state) {
   weft_status_t status = WEFT_OK;
   uint32_t count = 0;
   while (status == WEFT_OK) {
-    status = weft_imports_add(pair.imports, pair.owner_id, count++,
-                              pair.name.segment_bytes,
-                              descriptor_of(&pair, pair.name.segment));
+    status = weft_imports_add(pair.imports, pair.owner_id, pair.owner_id,
+                              count++, descriptor_of(&pair, pair.name.segment));
     assert_true(count < 5000);
   }
   // Of descriptors there may be fewer.
   weft_status_code_t code = weft_status_ignore(status);
   assert_true(code == WEFT_STATUS_RESOURCE_EXHAUSTED ||
               code == WEFT_STATUS_DATA_LOSS);
+  pair_deinit(&pair);
+}
+
+// --- What others say is a segment of the owner ------------------------------
+
+static weft_storage_t* borrow_by(pair_t* pair, weft_holder_t lender) {
+  const weft_borrowed_t borrowed = {pair->owner_id, lender, pair->name};
+  weft_storage_t* storage = NULL;
+  weft_status_release(weft_imports_storage(pair->imports, &borrowed, on_release,
+                                           pair, &storage));
+  return storage;
+}
+
+static bool is_real(const pair_t* pair, const weft_storage_t* storage) {
+  return memcmp(weft_storage_data(storage), weft_storage_data(pair->storage),
+                pair->name.size_bytes) == 0;
+}
+
+// Rank 7 sends memory of its own under the name of the owner's, rank 8 the
+// owner's.
+static void what_is_sent_in_anothers_name_is_that_for_its_sender(void** state) {
+  (void)state;
+  pair_t pair;
+  weft_memfd_t false_memory;
+  uint64_t mappings[2];
+  weft_holder_t liar = weft_memory_kit_rank(7);
+  weft_holder_t other = weft_memory_kit_rank(8);
+  pair_init(&pair);
+  memset((char*)(uintptr_t)weft_storage_data(pair.storage), 5, 5000);
+  weft_kit_assert_ok(weft_memfd_create("false", pair.name.segment_bytes,
+                                       WEFT_MEMFD_ONE_WRITER, &false_memory));
+  weft_kit_assert_ok(weft_imports_add(pair.imports, liar, pair.owner_id,
+                                      pair.name.segment,
+                                      dup(false_memory.descriptor)));
+  assert_null(borrow_by(&pair, other));
+  assert_null(borrow_by(&pair, pair.owner_id));
+  weft_kit_assert_ok(weft_imports_add(pair.imports, other, pair.owner_id,
+                                      pair.name.segment,
+                                      descriptor_of(&pair, pair.name.segment)));
+  weft_storage_t* lie = borrow_by(&pair, liar);
+  weft_storage_t* truth = borrow_by(&pair, other);
+  assert_false(is_real(&pair, lie));
+  assert_true(is_real(&pair, truth));
+  // They are told apart when they are passed on.
+  assert_true(weft_imports_descriptor(pair.imports, lie, &mappings[0]) >= 0);
+  assert_true(weft_imports_descriptor(pair.imports, truth, &mappings[1]) >= 0);
+  assert_int_not_equal(mappings[0], mappings[1]);
+  // Once the owner speaks, nobody else does.
+  weft_kit_assert_ok(add(&pair));
+  weft_storage_t* more[] = {borrow_by(&pair, liar), borrow(&pair)};
+  assert_true(is_real(&pair, more[0]));
+  assert_ptr_equal(weft_storage_data(more[1]), weft_storage_data(truth));
+  weft_storage_release(more[0]);
+  weft_storage_release(more[1]);
+  weft_storage_release(lie);
+  weft_storage_release(truth);
+  weft_memfd_release(&false_memory);
   pair_deinit(&pair);
 }
 
@@ -392,6 +439,7 @@ int main(void) {
       cmocka_unit_test(storages_may_end_while_the_imports_do),
       cmocka_unit_test(every_allocation_may_fail),
       cmocka_unit_test(an_owner_sends_so_many_segments_and_no_more),
+      cmocka_unit_test(what_is_sent_in_anothers_name_is_that_for_its_sender),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -92,9 +92,13 @@ static void a_runtime_has_imports(void** state) {
   (void)state;
   weft_runtime_t* runtime;
   weft_kit_assert_ok(weft_runtime_create(NULL, &runtime));
-  assert_int_equal(weft_imports_descriptor(weft_memory_imports(runtime),
-                                           weft_memory_kit_rank(1), 1),
-                   -1);
+  weft_storage_t* storage;
+  uint64_t mapping;
+  weft_kit_assert_ok(weft_storage_create_shared(runtime, MIB, &storage));
+  assert_int_equal(
+      weft_imports_descriptor(weft_memory_imports(runtime), storage, &mapping),
+      -1);
+  weft_storage_release(storage);
   weft_runtime_destroy(runtime);
 }
 

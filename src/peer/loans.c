@@ -132,7 +132,7 @@ static void tell_dropped(weft_peer_t* peer, void* user) {
   if (node == NULL) {
     return;
   }
-  weft_slab_free(slab, node, sizeof(*node));
+  weft_slab_free(slab, node, WEFT_SHOWN_BYTES);
   dropped_t* dropped = weft_slab_allocate(slab, sizeof(*dropped));
   // Without memory the peer keeps it mapped until it or this runtime ends.
   if (dropped != NULL) {
@@ -177,9 +177,9 @@ void weft_loans_strike_off(weft_peer_t* peer) {
 static bool is_over(weft_peers_t* peers, weft_holder_t holder) {
   const weft_peer_t* peer = weft_peers_life(peers, holder);
   const weft_peer_t* present = weft_peers_at(peers, (uint16_t)(holder >> 16));
+  uint16_t life = present != NULL ? weft_peer_incarnation(present) : 0;
   return peer != NULL ? weft_peer_state(peer) == WEFT_PEER_DEAD
-                      : present != NULL && present->incarnation != 0 &&
-                            (int16_t)(present->incarnation - holder) > 0;
+                      : life != 0 && (int16_t)(life - holder) > 0;
 }
 
 void weft_loans_receive_segment(weft_peer_t* peer, uint64_t tag,
@@ -197,8 +197,8 @@ void weft_loans_receive_segment(weft_peer_t* peer, uint64_t tag,
                                      peer->rank, rank));
     return;
   }
-  weft_status_t status =
-      weft_imports_add(imports, owner, (uint32_t)tag, 0, descriptor);
+  weft_status_t status = weft_imports_add(imports, weft_peer_holder(peer),
+                                          owner, (uint32_t)tag, descriptor);
   if (status != WEFT_OK) {
     weft_peer_break(peer, status);
   } else if (is_over(peers, owner)) {
@@ -390,38 +390,66 @@ void weft_loans_unlend(weft_peers_t* peers, weft_holder_t owner,
 
 // --- Segments ---------------------------------------------------------------
 
-weft_status_t weft_loans_show_segment_locked(weft_peer_t* peer,
-                                             weft_holder_t owner,
-                                             uint32_t segment) {
-  weft_peers_t* peers = peer->peers;
-  weft_runtime_t* runtime = peers->runtime;
-  uint64_t tag = (uint64_t)owner << 32 | segment;
-  if (owner == weft_peer_holder(peer) ||
-      weft_table_find(&peer->segments, tag) != NULL) {
-    return WEFT_OK;
-  }
-  int descriptor =
-      owner == weft_peers_self(peers)
-          ? weft_arena_descriptor(weft_memory_arena(runtime), segment)
-          : weft_imports_descriptor(weft_memory_imports(runtime), owner,
-                                    segment);
-  if (descriptor < 0) {
-    // Its owner has died since the tensor was packed.
-    return weft_status_make(WEFT_STATUS_PEER_DIED,
-                            "a tensor cannot be lent on: rank %u, whose it is, "
-                            "is gone",
-                            owner >> 16);
-  }
-  weft_table_node_t* node = weft_slab_allocate(runtime->slab, sizeof(*node));
-  if (node == NULL) {
+// What a peer was shown last as a segment; 0: this runtime's own.
+typedef struct shown {
+  weft_table_node_t node;
+  uint64_t mapping;
+} shown_t;
+
+_Static_assert(sizeof(shown_t) == WEFT_SHOWN_BYTES, "freed by peer.c");
+
+// Sends it under its name, from now on.
+static weft_status_t show(weft_peer_t* peer, uint64_t tag, uint64_t mapping,
+                          int descriptor) {
+  weft_slab_t* slab = peer->runtime->slab;
+  weft_table_node_t* node = weft_table_find(&peer->segments, tag);
+  shown_t* shown = node != NULL ? WEFT_CONTAINER_OF(node, shown_t, node)
+                                : weft_slab_allocate(slab, sizeof(*shown));
+  if (shown == NULL) {
     return weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED,
                             "no memory to note a segment");
   }
   weft_status_t status = weft_link_send_descriptor(peer->link, tag, descriptor);
-  if (status != WEFT_OK) {
-    weft_slab_free(runtime->slab, node, sizeof(*node));
-    return status;
+  if (status == WEFT_OK) {
+    shown->mapping = mapping;
   }
-  weft_table_insert(&peer->segments, node, tag);
-  return WEFT_OK;
+  if (status == WEFT_OK && node == NULL) {
+    weft_table_insert(&peer->segments, &shown->node, tag);
+  } else if (node == NULL) {
+    weft_slab_free(slab, shown, sizeof(*shown));
+  }
+  return status;
+}
+
+weft_status_t weft_loans_show_segment_locked(weft_peer_t* peer,
+                                             weft_holder_t owner,
+                                             uint32_t segment,
+                                             const weft_storage_t* storage) {
+  weft_peers_t* peers = peer->peers;
+  weft_runtime_t* runtime = peers->runtime;
+  uint64_t tag = (uint64_t)owner << 32 | segment;
+  bool is_own = owner == weft_peers_self(peers);
+  uint64_t mapping = 0;
+  if (owner == weft_peer_holder(peer)) {
+    return WEFT_OK;
+  }
+  int descriptor = is_own
+                       ? -1
+                       : weft_imports_descriptor(weft_memory_imports(runtime),
+                                                 storage, &mapping);
+  weft_table_node_t* node = weft_table_find(&peer->segments, tag);
+  if (node != NULL &&
+      WEFT_CONTAINER_OF(node, shown_t, node)->mapping == mapping) {
+    return WEFT_OK;
+  }
+  if (is_own) {
+    descriptor = weft_arena_descriptor(weft_memory_arena(runtime), segment);
+  }
+  return descriptor >= 0
+             ? show(peer, tag, mapping, descriptor)
+             // Its owner has died since the tensor was packed.
+             : weft_status_make(WEFT_STATUS_PEER_DIED,
+                                "a tensor cannot be lent on: rank %u, whose it "
+                                "is, is gone",
+                                owner >> 16);
 }

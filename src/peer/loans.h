@@ -24,10 +24,12 @@ weft_status_t weft_loans_lend_on(weft_peers_t* peers, weft_holder_t owner,
 void weft_loans_unlend(weft_peers_t* peers, weft_holder_t owner,
                        const weft_block_name_t* name, weft_holder_t to);
 
-// Sees to it that the peer has the segment before the frames that follow. The
-// lock is held. Errors: WOULD_BLOCK; RESOURCE_EXHAUSTED; PEER_DIED.
+// Sees to it that for the peer the segment is the memory that the storage is
+// in, before the frames that follow. The lock is held. Errors: WOULD_BLOCK;
+// RESOURCE_EXHAUSTED; PEER_DIED.
 weft_status_t weft_loans_show_segment_locked(weft_peer_t* peer,
                                              weft_holder_t owner,
-                                             uint32_t segment);
+                                             uint32_t segment,
+                                             const weft_storage_t* storage);
 
 #endif  // WEFT_PEER_LOANS_H_

@@ -459,7 +459,8 @@ static weft_status_t show_segments_locked(const weft_cargo_t* cargo,
     const weft_attachment_t* attachment = &cargo->items[i].attachment;
     if (attachment->kind == WEFT_ATTACHMENT_LOAN) {
       WEFT_RETURN_IF_ERROR(weft_loans_show_segment_locked(
-          peer, owner_of(attachment), attachment->segment));
+          peer, owner_of(attachment), attachment->segment,
+          cargo->items[i].storage));
     }
   }
   return WEFT_OK;

@@ -61,7 +61,7 @@ static void destroy_peer(weft_peer_t* peer) {
   weft_status_release(peer->reason);
   weft_status_release(peer->obituary);
   weft_status_release(peer->last_word);
-  free_nodes(peer, &peer->segments, sizeof(weft_table_node_t));
+  free_nodes(peer, &peer->segments, WEFT_SHOWN_BYTES);
   free_nodes(peer, &peer->windows, sizeof(weft_window_t));
   weft_unnamed_end(peer);
   weft_table_deinit(&peer->imports);

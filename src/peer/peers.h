@@ -70,6 +70,9 @@ weft_peer_t* weft_peers_life(weft_peers_t* peers, weft_holder_t holder);
 
 // --- loans.c ----------------------------------------------------------------
 
+// A block of the slab for each entry of `segments`.
+#define WEFT_SHOWN_BYTES 24
+
 // Loans of this runtime's memory that begin and end.
 void weft_loans_receive(weft_peer_t* peer, const weft_frame_t* frame);
 void weft_loans_receive_drop(weft_peer_t* peer, const weft_frame_t* frame);

@@ -196,6 +196,12 @@ void weft_memfd_populate(const weft_memfd_t* memfd, size_t offset_bytes,
 
 // --- The end ----------------------------------------------------------------
 
+uint64_t weft_memfd_identity(int descriptor) {
+  struct stat stat;
+  return fstat(descriptor, &stat) == 0 && S_ISREG(stat.st_mode) ? stat.st_ino
+                                                                : 0;
+}
+
 void weft_memfd_close_descriptor(weft_memfd_t* memfd) {
   if (memfd->descriptor >= 0) {
     (void)close(memfd->descriptor);

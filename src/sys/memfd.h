@@ -51,6 +51,10 @@ weft_status_t weft_memfd_map(int descriptor, size_t size_bytes,
 void weft_memfd_populate(const weft_memfd_t* memfd, size_t offset_bytes,
                          size_t size_bytes);
 
+// The number by which the kernel tells memory from all other that there is now;
+// 0 for a descriptor of something else.
+uint64_t weft_memfd_identity(int descriptor);
+
 // Closes the descriptor and keeps the mapping.
 void weft_memfd_close_descriptor(weft_memfd_t* memfd);
 
