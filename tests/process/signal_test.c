@@ -4,6 +4,7 @@
 // the time: nothing fails because of them.
 
 #include <dirent.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -48,7 +49,7 @@ static void* interrupt_all(void* user) {
   const struct timespec pause = {.tv_nsec = PAUSE_NS};
   for (;;) {
     signal_threads(user);
-    (void)nanosleep(&pause, NULL);
+    (void)ppoll(NULL, 0, &pause, NULL);
   }
   return NULL;
 }
