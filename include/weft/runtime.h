@@ -14,7 +14,7 @@
 // or somebody presses Ctrl-C, everything that waits fails and they end.
 //
 // A process that is stopped does not die, and nobody can tell but by asking.
-// One of which another has heard nothing for 10 s, while it waits for it, is
+// One of which another has heard nothing for 7 s, while it waits for it, is
 // asked by the launcher. If it answers, only the link between the two is given
 // up, 10 s later. If it does nothing for 2 s, the job gives it up: all members
 // hear PEER_DIED, with who found it, and lose it at the same time, and `weft
@@ -78,7 +78,7 @@ typedef struct weft_runtime_options {
 //     LOCAL_RANK, LOCAL_WORLD_SIZE, MASTER_ADDR and MASTER_PORT, for others.
 //   WEFT_PEER_TIMEOUT=SECONDS  how long another process of the job may say
 //     nothing, while this one waits for it, before the launcher is to find out
-//     whether it lives: it is stopped, or its host overloaded. 10 by default;
+//     whether it lives: it is stopped, or its host overloaded. 7 by default;
 //     0: for ever, which all ranks should have where one is looked at with a
 //     debugger. A handler that runs for long is no silence.
 //   WEFT_SPIN=0  threads sleep at once, where else they look for some

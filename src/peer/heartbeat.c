@@ -17,8 +17,10 @@
 #include "peer/peers.h"
 #include "trace/trace.h"
 
-// How long a peer may be silent, unless the environment says else. Units: s.
-#define TIMEOUT_S 10
+// How long a peer may be silent before it is reported, unless the environment
+// says else: with the look before it, and the decision, that makes 10. Units:
+// s.
+#define TIMEOUT_S 7
 // In that time it is looked at so often; and so many looks in vain are enough
 // to suspect it.
 #define LOST_TICKS 10
