@@ -148,6 +148,15 @@ typedef struct weft_roster {
   weft_parker_t* stopper;
 } weft_roster_t;
 
+#define WEFT_OBITUARY_COUNT 64
+
+// What ended an actor. Generation 0: nothing here.
+typedef struct weft_obituary {
+  uint32_t index;
+  uint32_t generation;
+  weft_status_t reason;
+} weft_obituary_t;
+
 struct weft_names;
 struct weft_registry;
 
@@ -180,6 +189,10 @@ struct weft_actor_layer {
   weft_dlist_t timed_replies;
   // Schedules that have not ended; see `schedule.c`.
   weft_dlist_t schedules;
+  // Guards the two below; leaf. The oldest is replaced.
+  weft_mutex_t obituary_lock;
+  weft_obituary_t obituaries[WEFT_OBITUARY_COUNT];
+  uint32_t next_obituary;
   // Guards threads of actors; leaf.
   weft_mutex_t thread_lock;
   // Threads of actors that have exited, to be joined; see `own_thread.h`.
@@ -247,7 +260,13 @@ const char* weft_entry_running(const weft_actor_entry_t* entry);
 weft_status_t weft_actor_closed(const weft_actor_layer_t* layer,
                                 const char* what);
 
-// NOT_FOUND for a handle that names nobody.
-weft_status_t weft_actor_not_found(weft_actor_t actor);
+// NOT_FOUND for a handle that names nobody, because of what ended the actor if
+// that is still known.
+weft_status_t weft_actor_not_found(weft_actor_layer_t* layer,
+                                   weft_actor_t actor);
+
+// Keeps what ended an actor, for those that name it later. Of actors that have
+// failed, the last WEFT_OBITUARY_COUNT are known.
+void weft_actor_mourn(weft_actor_entry_t* entry, weft_status_t reason);
 
 #endif  // WEFT_ACTOR_ACTOR_H_

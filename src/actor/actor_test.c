@@ -117,8 +117,28 @@ static void an_init_that_fails_ends_the_actor_and_is_the_cause(void** state) {
   weft_expect_outcome(exited, WEFT_STATUS_PERMISSION_DENIED);
   // What was never made is not freed.
   assert_int_equal(0, probe.deinit_count);
-  weft_kit_assert_status(WEFT_STATUS_NOT_FOUND,
-                         weft_probe_send_note(kit->runtime, actor, 2));
+  // Whoever comes later hears of it, too.
+  weft_kit_assert_status_says(WEFT_STATUS_NOT_FOUND, "init was told to fail",
+                              weft_probe_send_note(kit->runtime, actor, 2));
+}
+
+static void what_ended_an_actor_is_known_for_a_while(void** state) {
+  weft_actor_kit_t* kit = kit_of(state);
+  probe.init_code = WEFT_STATUS_FAILED;
+  weft_actor_t first = weft_probe_spawn(kit, &probe);
+  weft_actor_kit_run(kit);
+  for (int i = 1; i < WEFT_OBITUARY_COUNT; i++) {
+    (void)weft_probe_spawn(kit, &probe);
+    weft_actor_kit_run(kit);
+  }
+  weft_kit_assert_status_says(WEFT_STATUS_NOT_FOUND, "init was told to fail",
+                              weft_probe_send_note(kit->runtime, first, 1));
+  (void)weft_probe_spawn(kit, &probe);
+  weft_actor_kit_run(kit);
+  weft_status_t status = weft_probe_send_note(kit->runtime, first, 1);
+  assert_int_equal(WEFT_STATUS_NOT_FOUND, weft_status_code(status));
+  assert_true(weft_status_cause(status) == WEFT_OK);
+  weft_status_release(status);
 }
 
 // --- Stopping ---------------------------------------------------------------
@@ -425,6 +445,7 @@ int main(void) {
       WEFT_ACTOR_TEST(a_mailbox_has_a_greatest_bound),
       WEFT_ACTOR_TEST(more_actors_live_than_one_chunk_holds),
       WEFT_ACTOR_TEST(an_init_that_fails_ends_the_actor_and_is_the_cause),
+      WEFT_ACTOR_TEST(what_ended_an_actor_is_known_for_a_while),
       WEFT_ACTOR_TEST(stopping_now_fails_what_waits),
       WEFT_ACTOR_TEST(stopping_in_turn_handles_what_came_before),
       WEFT_ACTOR_TEST(stopping_in_turn_waits_for_what_is_held),

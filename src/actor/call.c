@@ -165,7 +165,7 @@ static INLINE weft_status_t find(submission_t* submission,
   if (__builtin_expect(submission->entry == NULL ||
                            weft_entry_class(submission->entry) == NULL,
                        0)) {
-    return weft_actor_not_found(*actor);
+    return weft_actor_not_found(layer, *actor);
   }
   return WEFT_OK;
 }
@@ -213,7 +213,7 @@ static COLD weft_status_t put_slowly(weft_mailbox_push_t push,
   if (push == WEFT_MAILBOX_IS_CLOSED) {
     weft_actor_t actor = weft_entry_handle(entry);
     actor.generation = message->generation;
-    return weft_actor_not_found(actor);
+    return weft_actor_not_found(entry->layer, actor);
   }
   return put_when_there_is_room(entry, message, options);
 }

@@ -101,14 +101,14 @@ weft_status_t weft_cold_ask_stop(weft_actor_layer_t* layer, weft_actor_t actor,
   weft_actor_entry_t* entry = weft_roster_find(layer, actor);
   weft_cold_t* spare = NULL;
   weft_status_t status = entry == NULL
-                             ? weft_actor_not_found(actor)
+                             ? weft_actor_not_found(layer, actor)
                              : weft_cold_create(layer->runtime, &spare);
   if (status != WEFT_OK) {
     weft_status_release(reason);
     return status;
   }
   if (!ask(entry, actor.generation, &spare, reason)) {
-    status = weft_actor_not_found(actor);
+    status = weft_actor_not_found(layer, actor);
   }
   weft_cold_free(layer->runtime, spare);
   return status;

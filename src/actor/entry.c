@@ -61,12 +61,47 @@ weft_status_t weft_actor_closed(const weft_actor_layer_t* layer,
                                  "the runtime stops: %s", what);
 }
 
-weft_status_t weft_actor_not_found(weft_actor_t actor) {
+void weft_actor_mourn(weft_actor_entry_t* entry, weft_status_t reason) {
+  weft_actor_layer_t* layer = entry->layer;
+  weft_mutex_lock(&layer->obituary_lock);
+  weft_obituary_t* place =
+      &layer->obituaries[layer->next_obituary++ % WEFT_OBITUARY_COUNT];
+  weft_status_t forgotten = place->reason;
+  *place = (weft_obituary_t){
+      .index = entry->index,
+      .generation = weft_entry_generation(entry),
+      .reason = weft_status_retain(reason),
+  };
+  weft_mutex_unlock(&layer->obituary_lock);
+  weft_status_release(forgotten);
+}
+
+// WEFT_OK when it is not known any more, or was no error.
+static weft_status_t what_ended(weft_actor_layer_t* layer, weft_actor_t actor) {
+  const weft_runtime_t* runtime = layer->runtime;
+  weft_status_t reason = WEFT_OK;
+  if (actor.rank != runtime->rank ||
+      actor.incarnation != runtime->incarnation) {
+    return WEFT_OK;
+  }
+  weft_mutex_lock(&layer->obituary_lock);
+  for (uint32_t i = 0; i < WEFT_OBITUARY_COUNT && reason == WEFT_OK; i++) {
+    const weft_obituary_t* place = &layer->obituaries[i];
+    if (place->index == actor.index && place->generation == actor.generation) {
+      reason = weft_status_retain(place->reason);
+    }
+  }
+  weft_mutex_unlock(&layer->obituary_lock);
+  return reason;
+}
+
+weft_status_t weft_actor_not_found(weft_actor_layer_t* layer,
+                                   weft_actor_t actor) {
   if (weft_actor_is_none(actor)) {
     return weft_status_make(WEFT_STATUS_NOT_FOUND, "the handle names no actor");
   }
-  return weft_status_make(
-      WEFT_STATUS_NOT_FOUND,
+  return weft_status_make_caused(
+      WEFT_STATUS_NOT_FOUND, what_ended(layer, actor),
       "no actor #%u of generation %u on rank %u: it has ended, or is another "
       "runtime's",
       actor.index, actor.generation, actor.rank);

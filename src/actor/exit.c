@@ -68,6 +68,10 @@ void weft_exit_begin(weft_context_t* context, weft_status_t reason) {
   entry->phase = WEFT_PHASE_EXITING;
   weft_status_release(entry->reason);
   entry->reason = reason;
+  if (reason != WEFT_OK && weft_status_code(reason) != WEFT_STATUS_CLOSED) {
+    // Before anybody can find that it is gone.
+    weft_actor_mourn(entry, reason);
+  }
   weft_mailbox_close(&entry->in);
   free_state(entry);
   weft_message_t* message = entry->init;

@@ -244,6 +244,16 @@ static weft_status_t create_message(weft_peer_t* peer,
   return WEFT_OK;
 }
 
+static weft_actor_t target_of(const weft_peer_t* peer,
+                              const weft_frame_t* frame) {
+  return (weft_actor_t){
+      .rank = (uint16_t)peer->runtime->rank,
+      .incarnation = (uint16_t)peer->runtime->incarnation,
+      .index = frame->target_index,
+      .generation = frame->target_generation,
+  };
+}
+
 // Why nobody is there for a frame. Owns: takes `status` over.
 static weft_status_t nobody_there(const weft_peer_t* peer,
                                   weft_status_t status) {
@@ -280,25 +290,19 @@ static weft_status_t put(weft_peer_t* peer, const weft_frame_t* frame,
     weft_future_release(&inbound->future);
     weft_future_release(&inbound->future);
   }
-  return nobody_there(
-      peer,
-      weft_status_make(WEFT_STATUS_NOT_FOUND, "actor #%u of rank %u has ended",
-                       frame->target_index, peer->runtime->rank));
+  return nobody_there(peer,
+                      weft_actor_not_found(weft_actor_layer_of(peer->runtime),
+                                           target_of(peer, frame)));
 }
 
 static weft_status_t find(const weft_peer_t* peer, const weft_frame_t* frame,
                           weft_actor_entry_t** out_entry) {
   weft_runtime_t* runtime = peer->runtime;
   weft_actor_layer_t* layer = weft_actor_layer_of(runtime);
-  weft_actor_t actor = {
-      .rank = (uint16_t)runtime->rank,
-      .incarnation = (uint16_t)runtime->incarnation,
-      .index = frame->target_index,
-      .generation = frame->target_generation,
-  };
+  weft_actor_t actor = target_of(peer, frame);
   *out_entry = weft_roster_find(layer, actor);
   if (*out_entry == NULL || weft_entry_class(*out_entry) == NULL) {
-    return nobody_there(peer, weft_actor_not_found(actor));
+    return nobody_there(peer, weft_actor_not_found(layer, actor));
   }
   return WEFT_OK;
 }

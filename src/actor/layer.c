@@ -21,6 +21,7 @@ static void init_locks(weft_actor_layer_t* layer) {
   weft_mutex_init(&layer->watch_lock);
   weft_dlist_init(&layer->unwatched);
   weft_mutex_init(&layer->timed_lock);
+  weft_mutex_init(&layer->obituary_lock);
   weft_mutex_init(&layer->thread_lock);
   weft_mutex_init(&layer->known.lock);
   for (uint32_t i = 0; i < WEFT_STRIPE_COUNT; i++) {
@@ -32,6 +33,10 @@ static void deinit_locks(weft_actor_layer_t* layer) {
   weft_mutex_deinit(&layer->watch_lock);
   weft_mutex_deinit(&layer->timed_lock);
   weft_mutex_deinit(&layer->thread_lock);
+  for (uint32_t i = 0; i < WEFT_OBITUARY_COUNT; i++) {
+    weft_status_release(layer->obituaries[i].reason);
+  }
+  weft_mutex_deinit(&layer->obituary_lock);
   weft_mutex_deinit(&layer->known.lock);
   for (uint32_t i = 0; i < WEFT_STRIPE_COUNT; i++) {
     weft_mutex_deinit(&layer->stripes[i]);

@@ -148,7 +148,7 @@ weft_status_t weft_context_link(weft_context_t* context, weft_actor_t actor) {
   if (!is_alive) {
     weft_context_stop(
         context, weft_status_make_caused(WEFT_STATUS_ACTOR_EXITED,
-                                         weft_actor_not_found(actor),
+                                         weft_actor_not_found(layer, actor),
                                          "linked to an actor that has ended"));
   }
   return WEFT_OK;

@@ -181,7 +181,7 @@ weft_status_t weft_context_monitor(weft_context_t* context, weft_actor_t actor,
   if (added == KNOWN) {
     free_monitor(layer->runtime, monitor);
   } else if (added == TOO_LATE) {
-    weft_status_t reason = weft_actor_not_found(actor);
+    weft_status_t reason = weft_actor_not_found(layer, actor);
     send_notice(layer, monitor, weft_watch_reason(layer, reason));
     weft_status_release(reason);
   }

@@ -345,7 +345,7 @@ static weft_status_t check_actor(weft_actor_layer_t* layer,
   }
   const weft_actor_entry_t* entry = weft_roster_find(layer, actor);
   return entry == NULL || weft_mailbox_is_dead(&entry->in)
-             ? weft_actor_not_found(actor)
+             ? weft_actor_not_found(layer, actor)
              : WEFT_OK;
 }
 
@@ -379,7 +379,7 @@ weft_status_t weft_actor_register(weft_runtime_t* runtime, const char* name,
                             "the name %s is another actor's", name);
   }
   if (result == GONE) {
-    return weft_actor_not_found(actor);
+    return weft_actor_not_found(layer, actor);
   }
   grow(layer);
   return is_remote ? weft_distant_watch(layer, WEFT_DISTANT_NAME,

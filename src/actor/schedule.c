@@ -257,7 +257,7 @@ static weft_status_t make_pattern(weft_actor_layer_t* layer, weft_actor_t actor,
   const weft_class_t* actor_class =
       entry != NULL ? weft_entry_class(entry) : NULL;
   if (actor_class == NULL || weft_mailbox_is_closed(&entry->in)) {
-    return weft_actor_not_found(actor);
+    return weft_actor_not_found(layer, actor);
   }
   WEFT_RETURN_IF_ERROR(weft_message_create(layer->runtime, actor_class,
                                            endpoint, arguments, out_pattern));

@@ -38,7 +38,7 @@ static weft_status_t stop_in_turn(weft_actor_layer_t* layer, weft_actor_t actor,
   if (cold == NULL ||
       weft_entry_put(entry, message, true) > WEFT_MAILBOX_PUSHED_FIRST) {
     weft_message_discard(layer->runtime, message);
-    return weft_actor_not_found(actor);
+    return weft_actor_not_found(layer, actor);
   }
   return WEFT_OK;
 }

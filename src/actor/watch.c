@@ -106,7 +106,7 @@ weft_status_t weft_actor_exited(weft_runtime_t* runtime, weft_actor_t actor,
   }
   weft_actor_entry_t* entry = weft_roster_find(layer, actor);
   if (entry == NULL) {
-    return weft_actor_not_found(actor);
+    return weft_actor_not_found(layer, actor);
   }
   weft_cold_t* spare = NULL;
   WEFT_RETURN_IF_ERROR(weft_cold_create(runtime, &spare));
@@ -122,7 +122,7 @@ weft_status_t weft_actor_exited(weft_runtime_t* runtime, weft_actor_t actor,
   weft_cold_free(runtime, spare);
   if (!is_listed) {
     weft_future_free_unshared(future);
-    return weft_actor_not_found(actor);
+    return weft_actor_not_found(layer, actor);
   }
   *out_exited = future;
   return WEFT_OK;

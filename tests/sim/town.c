@@ -169,6 +169,11 @@ void town_model_end(life_t* life, int reason) {
   }
 }
 
+// What whoever comes too late hears of the end: an error is still known.
+static int late_reason(const life_t* ended) {
+  return ended->reason != IN_ORDER ? ended->reason : NOBODY;
+}
+
 void town_model_command(life_t* life, command_t command, life_t* other) {
   uint32_t self = town_index_of(life);
   uint32_t target = town_index_of(other);
@@ -178,7 +183,7 @@ void town_model_command(life_t* life, command_t command, life_t* other) {
         life->links[target] = true;
         other->links[self] = true;
       } else {
-        town_model_end(life, NOBODY);
+        town_model_end(life, late_reason(other));
       }
       return;
     case COMMAND_UNLINK:
@@ -189,7 +194,7 @@ void town_model_command(life_t* life, command_t command, life_t* other) {
       if (other->is_alive) {
         life->watches[target] = true;
       } else {
-        model_notice(life, target, NOBODY);
+        model_notice(life, target, late_reason(other));
       }
       return;
     case COMMAND_UNMONITOR:
