@@ -278,7 +278,7 @@ const weft_cli_verb_t weft_cli_list = {
         "waits for and for how long. JOB is the id or the name of the job; "
         "it\n"
         "may be left out when one runs. When several do, they are listed.\n"
-        "MAILBOX counts messages of the same process.\n"
+        "MAILBOX counts messages, from wherever they came.\n"
         "\n"
         "It joins the job for a moment and asks every rank. One that is "
         "stopped\n"

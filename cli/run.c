@@ -120,7 +120,9 @@ static void on_signal(uv_signal_t* handle, int number) {
   }
   stop(run,
        weft_status_make(WEFT_STATUS_CANCELLED, "the launcher was ended by %s",
-                        number == SIGINT ? "Ctrl-C" : strsignal(number)),
+                        number == SIGINT    ? "Ctrl-C"
+                        : number == SIGTERM ? "SIGTERM"
+                                            : "SIGHUP"),
        false);
 }
 

@@ -204,7 +204,8 @@ weft_future_result(weft_future_t* future, weft_value_t* out_value);
 // Waits until the future is done, whatever its outcome.
 // Errors, all of the wait and none of the future, which goes on: DEADLINE_
 // EXCEEDED; CANCELLED when the work that waits was cancelled itself; DEADLOCK
-// when the wait would close a circle, whose parts the message names;
+// when the wait would close a circle of this process, whose parts the message
+// names (one through other processes is not found: give such calls deadlines);
 // RESOURCE_EXHAUSTED when a handler waits and no spare thread is left; CLOSED
 // when the runtime was destroyed; FORKED in a child process.
 // In a handler the deadline is cut to what is left of the handler's own.

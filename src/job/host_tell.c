@@ -155,8 +155,8 @@ static bool pair(weft_job_host_t* host, uint32_t asker, uint32_t other) {
 
 static weft_status_t no_such_rank(const weft_job_host_t* host, uint32_t rank) {
   return weft_status_make(WEFT_STATUS_NOT_FOUND,
-                          "the job has no rank %u: it has %u ranks, and those "
-                          "that joined",
+                          "the job has no rank %u: it has %u, and those that "
+                          "joined; start more with weft run -n",
                           rank, host->size);
 }
 

@@ -35,8 +35,13 @@ typedef enum weft_log_level {
   X(base)                 \
   X(sys)                  \
   X(trace)                \
+  X(job)                  \
   X(async)                \
   X(value)                \
+  X(wire)                 \
+  X(memory)               \
+  X(link)                 \
+  X(peer)                 \
   X(actor)                \
   X(runtime)
 

@@ -28,7 +28,7 @@ static void assert_fault(const char* setting, const char* part) {
   }
   assert_non_null(strstr(fault, part));
   assert_non_null(strstr(fault, "error, warning, info, debug"));
-  assert_non_null(strstr(fault, "base, sys, trace, async, value, actor"));
+  assert_non_null(strstr(fault, "base, sys, trace, job, async, value, wire"));
 }
 
 static void test_the_default_is_warning(void** state) {

@@ -186,8 +186,7 @@ static weft_status_t put_opaque(weft_encoder_t* encoder, weft_value_t value) {
   const char* name = weft_value_opaque(value)->type->name;
   return weft_status_make(WEFT_STATUS_UNIMPLEMENTED,
                           "an opaque object of type %s cannot leave its "
-                          "process: register a codec for the type, or pass "
-                          "what it holds",
+                          "process: pass what it holds",
                           name != NULL ? name : "(no name)");
 }
 
