@@ -10,7 +10,7 @@
 #include "actor/timed.h"
 #include "async/circle.h"
 #include "base/memory.h"
-#include "base/writer.h"
+#include "base/text_writer.h"
 #include "trace/flight.h"
 
 #include <stdio.h>
@@ -134,23 +134,25 @@ void weft_actor_layer_destroy(weft_runtime_t* runtime) {
 
 // What an activity waits for, in words; nothing if it does not wait. The graph
 // lock is held.
-static void add_wait(weft_writer_t* report, const weft_activity_t* activity) {
+static void add_wait(weft_text_writer_t* report,
+                     const weft_activity_t* activity) {
   char text[2 * WEFT_CIRCLE_PART_BYTES];
   if (activity->waiting_for == NULL) {
     return;
   }
   weft_circle_describe(activity->waiting_for, text, sizeof(text));
-  weft_writer_append(report, "%s%s", text[0] != '\0' ? ", waits for a " : "",
-                     text);
+  weft_text_append(report, "%s%s", text[0] != '\0' ? ", waits for a " : "",
+                   text);
 }
 
-static void add_actor(weft_writer_t* report, const weft_actor_entry_t* entry) {
+static void add_actor(weft_text_writer_t* report,
+                      const weft_actor_entry_t* entry) {
   char name[128] = "";
   weft_entry_format(entry, name, sizeof(name));
   const char* running = weft_entry_running(entry);
-  weft_writer_append(report, "%s%s", report->length == 0 ? ": " : "; ", name);
+  weft_text_append(report, "%s%s", report->length == 0 ? ": " : "; ", name);
   if (running != NULL) {
-    weft_writer_append(report, " runs %s", running);
+    weft_text_append(report, " runs %s", running);
   }
   add_wait(report, &entry->activity);
 }
@@ -159,7 +161,7 @@ static void add_actor(weft_writer_t* report, const weft_actor_entry_t* entry) {
 static weft_status_t report_left(weft_actor_layer_t* layer,
                                  weft_status_t cause) {
   char text[2048];
-  weft_writer_t report = weft_writer_make(text, sizeof(text));
+  weft_text_writer_t report = weft_text_writer_make(text, sizeof(text));
   uint32_t count = 0;
   uint32_t size = weft_roster_size(layer);
   weft_mutex_t* graph = weft_async_graph_lock(layer->runtime);

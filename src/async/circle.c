@@ -9,8 +9,8 @@
 // --- The text ---------------------------------------------------------------
 
 static void add_part(weft_circle_t* circle, const char* part) {
-  weft_writer_append(&circle->trail, "%s%s",
-                     circle->trail.length > 0 ? " -> " : "", part);
+  weft_text_append(&circle->trail, "%s%s",
+                   circle->trail.length > 0 ? " -> " : "", part);
 }
 
 // Both cut what does not fit; the text is whole up to there.
@@ -271,16 +271,16 @@ void weft_graph_wait(weft_runtime_t* runtime) {
 
 void weft_circle_describe(weft_future_t* future, char* text, size_t capacity) {
   char part[WEFT_CIRCLE_PART_BYTES] = "";
-  weft_writer_t writer = weft_writer_make(text, capacity);
+  weft_text_writer_t writer = weft_text_writer_make(text, capacity);
   text[0] = '\0';
   uint32_t word = weft_future_lock(future);
   // Its producer may be gone once it is claimed.
   if (!weft_word_is_claimed(word)) {
     describe_future(future, part);
-    weft_writer_append(&writer, "%s", part);
+    weft_text_append(&writer, "%s", part);
     if (future->producer != NULL) {
       describe_activity(future->producer, part);
-      weft_writer_append(&writer, " of %s", part);
+      weft_text_append(&writer, " of %s", part);
     }
   }
   weft_future_unlock(future, word);

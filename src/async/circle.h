@@ -14,7 +14,7 @@
 #define WEFT_ASYNC_CIRCLE_H_
 
 #include "async/future_internal.h"
-#include "base/writer.h"
+#include "base/text_writer.h"
 
 // What a trail of waiting may end at, and where it went.
 #define WEFT_CIRCLE_TEXT_BYTES 1024
@@ -35,7 +35,7 @@ typedef struct weft_circle {
   const weft_future_t* held[WEFT_CIRCLE_DEPTH];
   uint32_t held_count;
   // The trail, written into `text`, and the goal itself once it is found.
-  weft_writer_t trail;
+  weft_text_writer_t trail;
   char text[WEFT_CIRCLE_TEXT_BYTES];
   char goal[WEFT_CIRCLE_PART_BYTES];
 } weft_circle_t;
@@ -63,7 +63,7 @@ static inline void weft_circle_init(weft_circle_t* circle,
   circle->runtime = NULL;
   circle->passes_deadlines = false;
   circle->held_count = 0;
-  circle->trail = weft_writer_make(circle->text, sizeof(circle->text));
+  circle->trail = weft_text_writer_make(circle->text, sizeof(circle->text));
   circle->goal[0] = '\0';
   circle->budget = UINT32_C(1) << 20;
 }

@@ -8,7 +8,7 @@
 #include "async/async_internal.h"
 #include "base/assert.h"
 #include "base/memory.h"
-#include "base/writer.h"
+#include "base/text_writer.h"
 #include "sys/wake_cost.h"
 #include "trace/trace.h"
 
@@ -444,24 +444,24 @@ weft_status_t weft_pool_create(weft_runtime_t* runtime, uint32_t worker_count,
 // Says what still runs. The lock is held.
 static weft_status_t describe_running_locked(weft_pool_t* pool) {
   char text[512];
-  weft_writer_t writer = weft_writer_make(text, sizeof(text));
+  weft_text_writer_t writer = weft_text_writer_make(text, sizeof(text));
   for (uint32_t i = 0; i < pool->worker_count; i++) {
     weft_worker_t* worker = &pool->workers[i];
     // Relaxed: only compared.
     uint32_t turns = atomic_load_explicit(&worker->turns, memory_order_relaxed);
     if (!worker->is_idle) {
-      weft_writer_append(
+      weft_text_append(
           &writer, "%sworker %u %s", writer.length > 0 ? ", " : "", i,
           turns == worker->stop_turns ? "has run one task since before the stop"
                                       : "has tasks that keep coming");
     }
   }
   if (pool->detached_count > 0) {
-    weft_writer_append(&writer, "%s%u task%s", writer.length > 0 ? ", " : "",
-                       pool->detached_count,
-                       pool->detached_count == 1 ? " waits" : "s wait");
+    weft_text_append(&writer, "%s%u task%s", writer.length > 0 ? ", " : "",
+                     pool->detached_count,
+                     pool->detached_count == 1 ? " waits" : "s wait");
   } else if (writer.length == 0) {
-    weft_writer_append(&writer, "threads are about to end");
+    weft_text_append(&writer, "threads are about to end");
   }
   return weft_status_make(WEFT_STATUS_DEADLINE_EXCEEDED,
                           "the executor has not stopped: %s", text);

@@ -19,7 +19,7 @@
 #include "base/checked.h"
 #include "base/origin.h"
 #include "base/status_internal.h"
-#include "base/writer.h"
+#include "base/text_writer.h"
 #include "weft/allocator.h"
 
 // Also what a payload is aligned to.
@@ -328,36 +328,35 @@ weft_status_code_t weft_status_ignore(weft_status_t status) {
 
 // --- Text -------------------------------------------------------------------
 
-static void append_origin(weft_writer_t* text, weft_status_t status) {
+static void append_origin(weft_text_writer_t* text, weft_status_t status) {
   weft_status_origin_t origin = weft_status_origin(status);
   const char* separator = " (";
   if (origin.file != NULL) {
-    weft_writer_append(text, "%s%s:%d", separator, origin.file, origin.line);
+    weft_text_append(text, "%s%s:%d", separator, origin.file, origin.line);
     separator = ", ";
   }
   if (origin.rank >= 0) {
-    weft_writer_append(text, "%srank %d", separator, (int)origin.rank);
+    weft_text_append(text, "%srank %d", separator, (int)origin.rank);
     separator = ", ";
   }
   if (origin.actor != NULL) {
-    weft_writer_append(text, "%sactor %s", separator, origin.actor);
+    weft_text_append(text, "%sactor %s", separator, origin.actor);
     separator = ", ";
   }
   if (origin.endpoint != NULL) {
-    weft_writer_append(text, "%sendpoint %s", separator, origin.endpoint);
+    weft_text_append(text, "%sendpoint %s", separator, origin.endpoint);
     separator = ", ";
   }
   if (separator[0] == ',') {
-    weft_writer_append(text, ")");
+    weft_text_append(text, ")");
   }
 }
 
-static void append_one(weft_writer_t* text, weft_status_t status) {
-  weft_writer_append(text, "%s",
-                     weft_status_code_name(weft_status_code(status)));
+static void append_one(weft_text_writer_t* text, weft_status_t status) {
+  weft_text_append(text, "%s", weft_status_code_name(weft_status_code(status)));
   const char* message = weft_status_message(status);
   if (message[0] != '\0') {
-    weft_writer_append(text, ": %s", message);
+    weft_text_append(text, ": %s", message);
   }
   append_origin(text, status);
 }
@@ -371,25 +370,25 @@ static size_t count_causes(weft_status_t status) {
   return count;
 }
 
-static void append_causes(weft_writer_t* text, weft_status_t status) {
+static void append_causes(weft_text_writer_t* text, weft_status_t status) {
   size_t count = count_causes(status);
   size_t shown = count <= CAUSE_LIMIT ? count : CAUSE_LIMIT - 1;
   weft_status_t cause = weft_status_cause(status);
   for (size_t i = 0; i < shown; ++i) {
-    weft_writer_append(text, "\n  because: ");
+    weft_text_append(text, "\n  because: ");
     append_one(text, cause);
     cause = weft_status_cause(cause);
   }
   if (shown < count) {
-    weft_writer_append(text, "\n  because: ... %zu more, the first of all:",
-                       count - shown - 1);
-    weft_writer_append(text, "\n  because: ");
+    weft_text_append(text, "\n  because: ... %zu more, the first of all:",
+                     count - shown - 1);
+    weft_text_append(text, "\n  because: ");
     append_one(text, weft_status_root(status));
   }
 }
 
 size_t weft_status_format(weft_status_t status, char* buffer, size_t capacity) {
-  weft_writer_t text = weft_writer_make(buffer, capacity);
+  weft_text_writer_t text = weft_text_writer_make(buffer, capacity);
   append_one(&text, status);
   append_causes(&text, status);
   return text.length;

@@ -2,7 +2,7 @@
 //
 // Element types: names and which bits they may have.
 
-#include "base/writer.h"
+#include "base/text_writer.h"
 #include "weft/tensor.h"
 
 static const struct {
@@ -40,18 +40,18 @@ weft_status_t weft_dtype_check(weft_dtype_t dtype) {
 }
 
 size_t weft_dtype_format(weft_dtype_t dtype, char* buffer, size_t capacity) {
-  weft_writer_t writer = weft_writer_make(buffer, capacity);
+  weft_text_writer_t writer = weft_text_writer_make(buffer, capacity);
   if (dtype.code >= WEFT_DTYPE_CODE_COUNT) {
-    weft_writer_append(&writer, "dtype%u.%u", dtype.code, dtype.bits);
+    weft_text_append(&writer, "dtype%u.%u", dtype.code, dtype.bits);
   } else if (codes[dtype.code].bits == dtype.bits ||
              weft_dtype_equal(dtype, WEFT_BOOL)) {
     // The bits are part of the name, or go without saying.
-    weft_writer_append(&writer, "%s", codes[dtype.code].name);
+    weft_text_append(&writer, "%s", codes[dtype.code].name);
   } else {
-    weft_writer_append(&writer, "%s%u", codes[dtype.code].name, dtype.bits);
+    weft_text_append(&writer, "%s%u", codes[dtype.code].name, dtype.bits);
   }
   if (dtype.lanes != 1) {
-    weft_writer_append(&writer, "x%u", dtype.lanes);
+    weft_text_append(&writer, "x%u", dtype.lanes);
   }
   return writer.length;
 }

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text_writer.h"
 #include "base/utf8.h"
-#include "base/writer.h"
 #include "value/tensor_internal.h"
 #include "value/value_internal.h"
 
@@ -16,99 +16,101 @@
 #define CUT_MARK "..."
 
 // True once the text will be cut anyway: the loops below end early.
-static bool is_full(const weft_writer_t* writer) {
+static bool is_full(const weft_text_writer_t* writer) {
   return writer->length > LENGTH_LIMIT;
 }
 
-static void append_value(weft_writer_t* writer, weft_value_t value);
+static void append_value(weft_text_writer_t* writer, weft_value_t value);
 
-static void append_float64(weft_writer_t* writer, double float64) {
+static void append_float64(weft_text_writer_t* writer, double float64) {
   // The fewest digits that read back as the same number.
   char digits[32];
   for (int precision = 15; precision <= 17; ++precision) {
-    weft_writer_t number = weft_writer_make(digits, sizeof(digits));
-    weft_writer_append(&number, "%.*g", precision, float64);
+    weft_text_writer_t number = weft_text_writer_make(digits, sizeof(digits));
+    weft_text_append(&number, "%.*g", precision, float64);
     if (strtod(digits, NULL) == float64) {
       break;
     }
   }
   // A whole number keeps its point, lest it looks like an int64.
   bool is_whole = strspn(digits, "-0123456789") == strlen(digits);
-  weft_writer_append(writer, "%s%s", digits, is_whole ? ".0" : "");
+  weft_text_append(writer, "%s%s", digits, is_whole ? ".0" : "");
 }
 
-static void append_string(weft_writer_t* writer,
+static void append_string(weft_text_writer_t* writer,
                           const weft_string_object_t* text) {
   const char* at = text->data;
   const char* end = at + text->length_bytes;
-  weft_writer_append(writer, "\"");
+  weft_text_append(writer, "\"");
   for (; at < end && !is_full(writer); ++at) {
     unsigned char byte = (unsigned char)*at;
     if (byte < ' ' || byte == 0x7f) {
-      weft_writer_append(writer, "\\u%04x", byte);
+      weft_text_append(writer, "\\u%04x", byte);
     } else if (byte == '"' || byte == '\\') {
-      weft_writer_append(writer, "\\%c", byte);
+      weft_text_append(writer, "\\%c", byte);
     } else {
-      weft_writer_append(writer, "%c", byte);
+      weft_text_append(writer, "%c", byte);
     }
   }
-  weft_writer_append(writer, "\"");
+  weft_text_append(writer, "\"");
 }
 
-static void append_list(weft_writer_t* writer, const weft_list_t* list) {
-  weft_writer_append(writer, "[");
+static void append_list(weft_text_writer_t* writer, const weft_list_t* list) {
+  weft_text_append(writer, "[");
   for (size_t i = 0; i < list->container.count && !is_full(writer); ++i) {
-    weft_writer_append(writer, "%s", i > 0 ? ", " : "");
+    weft_text_append(writer, "%s", i > 0 ? ", " : "");
     append_value(writer, list->values[i]);
   }
-  weft_writer_append(writer, "]");
+  weft_text_append(writer, "]");
 }
 
-static void append_map(weft_writer_t* writer, const weft_map_t* map) {
-  weft_writer_append(writer, "{");
+static void append_map(weft_text_writer_t* writer, const weft_map_t* map) {
+  weft_text_append(writer, "{");
   for (size_t i = 0; i < map->container.count && !is_full(writer); ++i) {
-    weft_writer_append(writer, "%s", i > 0 ? ", " : "");
+    weft_text_append(writer, "%s", i > 0 ? ", " : "");
     append_string(writer, weft_value_string(map->entries[i].key));
-    weft_writer_append(writer, ": ");
+    weft_text_append(writer, ": ");
     append_value(writer, map->entries[i].value);
   }
-  weft_writer_append(writer, "}");
+  weft_text_append(writer, "}");
 }
 
-static void append_actor(weft_writer_t* writer, weft_value_t value) {
+static void append_actor(weft_text_writer_t* writer, weft_value_t value) {
   if ((uint32_t)value.as.actor == 0) {
-    weft_writer_append(writer, "actor nobody");
+    weft_text_append(writer, "actor nobody");
     return;
   }
-  weft_writer_append(writer, "actor rank %u.%u index %u.%u", value.rank,
-                     (unsigned)(value.as.actor >> 32), value.index,
-                     (uint32_t)value.as.actor);
+  weft_text_append(writer, "actor rank %u.%u index %u.%u", value.rank,
+                   (unsigned)(value.as.actor >> 32), value.index,
+                   (uint32_t)value.as.actor);
 }
 
-static void append_tensor(weft_writer_t* writer, const weft_tensor_t* tensor) {
+static void append_tensor(weft_text_writer_t* writer,
+                          const weft_tensor_t* tensor) {
   char text[WEFT_TENSOR_TEXT_CAPACITY];
   (void)weft_tensor_format(tensor, text, sizeof(text));
-  weft_writer_append(writer, "%s", text);
+  weft_text_append(writer, "%s", text);
 }
 
-static void append_opaque(weft_writer_t* writer, const weft_opaque_t* opaque) {
+static void append_opaque(weft_text_writer_t* writer,
+                          const weft_opaque_t* opaque) {
   const char* name = opaque->type->name;
-  weft_writer_append(writer, "opaque %s", name != NULL ? name : "(no name)");
+  weft_text_append(writer, "opaque %s", name != NULL ? name : "(no name)");
 }
 
-static void append_status(weft_writer_t* writer, weft_status_t status) {
-  weft_writer_append(writer, "status %s: %s",
-                     weft_status_code_name(weft_status_code(status)),
-                     weft_status_message(status));
+static void append_status(weft_text_writer_t* writer, weft_status_t status) {
+  weft_text_append(writer, "status %s: %s",
+                   weft_status_code_name(weft_status_code(status)),
+                   weft_status_message(status));
 }
 
-static void append_value(weft_writer_t* writer, weft_value_t value) {
+static void append_value(weft_text_writer_t* writer, weft_value_t value) {
   switch (weft_value_kind(value)) {
     case WEFT_KIND_BOOL:
-      weft_writer_append(writer, value.as.int64 != 0 ? "true" : "false");
+      weft_text_append(writer, value.as.int64 != 0 ? "true" : "false");
       return;
     case WEFT_KIND_INT64:
-      weft_writer_append(writer, "%lld", (long long)value.as.int64);
+      weft_text_append(writer, "%lld", (long long)value.as.int64);
       return;
     case WEFT_KIND_FLOAT64:
       append_float64(writer, value.as.float64);
@@ -120,8 +122,8 @@ static void append_value(weft_writer_t* writer, weft_value_t value) {
       append_string(writer, weft_value_string(value));
       return;
     case WEFT_KIND_BYTES:
-      weft_writer_append(writer, "%zu bytes",
-                         weft_value_string(value)->length_bytes);
+      weft_text_append(writer, "%zu bytes",
+                       weft_value_string(value)->length_bytes);
       return;
     case WEFT_KIND_LIST:
       append_list(writer, weft_value_list(value));
@@ -143,24 +145,24 @@ static void append_value(weft_writer_t* writer, weft_value_t value) {
     case WEFT_KIND_ANY:
       break;
   }
-  weft_writer_append(writer, "%s", weft_kind_name(weft_value_kind(value)));
+  weft_text_append(writer, "%s", weft_kind_name(weft_value_kind(value)));
 }
 
 // Ends a text that is too long with the mark, behind a whole character.
-static void cut(weft_writer_t* writer) {
+static void cut(weft_text_writer_t* writer) {
   const size_t kept = LENGTH_LIMIT - (sizeof(CUT_MARK) - 1);
   writer->length = weft_utf8_prefix((const uint8_t*)writer->buffer, kept);
-  weft_writer_append(writer, CUT_MARK);
+  weft_text_append(writer, CUT_MARK);
 }
 
 size_t weft_value_format(weft_value_t value, char* buffer, size_t capacity) {
   char text[LENGTH_LIMIT + 1];
-  weft_writer_t whole = weft_writer_make(text, sizeof(text));
+  weft_text_writer_t whole = weft_text_writer_make(text, sizeof(text));
   append_value(&whole, value);
   if (is_full(&whole)) {
     cut(&whole);
   }
-  weft_writer_t writer = weft_writer_make(buffer, capacity);
-  weft_writer_append(&writer, "%s", text);
+  weft_text_writer_t writer = weft_text_writer_make(buffer, capacity);
+  weft_text_append(&writer, "%s", text);
   return writer.length;
 }

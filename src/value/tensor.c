@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "base/writer.h"
+#include "base/text_writer.h"
 #include "value/tensor_internal.h"
 #include "value/value_internal.h"
 
@@ -305,31 +305,31 @@ weft_status_t weft_tensor_mutable_data(weft_tensor_t* tensor, void** out_data) {
 
 // --- Text -------------------------------------------------------------------
 
-static void append_type(weft_writer_t* writer, weft_dtype_t dtype,
+static void append_type(weft_text_writer_t* writer, weft_dtype_t dtype,
                         uint32_t ndim, const int64_t* shape) {
   char name[64];
   (void)weft_dtype_format(dtype, name, sizeof(name));
-  weft_writer_append(writer, "%s[", name);
+  weft_text_append(writer, "%s[", name);
   for (uint32_t i = 0; i < ndim; ++i) {
     const char* separator = i > 0 ? ", " : "";
     if (shape[i] == WEFT_DIMENSION_UNKNOWN) {
-      weft_writer_append(writer, "%s?", separator);
+      weft_text_append(writer, "%s?", separator);
     } else {
-      weft_writer_append(writer, "%s%lld", separator, (long long)shape[i]);
+      weft_text_append(writer, "%s%lld", separator, (long long)shape[i]);
     }
   }
-  weft_writer_append(writer, "]");
+  weft_text_append(writer, "]");
 }
 
 size_t weft_tensor_format(const weft_tensor_t* tensor, char* buffer,
                           size_t capacity) {
   const weft_tensor_layout_t* layout = &tensor->layout;
   weft_device_t device = weft_tensor_device(tensor);
-  weft_writer_t writer = weft_writer_make(buffer, capacity);
-  weft_writer_append(&writer, "tensor ");
+  weft_text_writer_t writer = weft_text_writer_make(buffer, capacity);
+  weft_text_append(&writer, "tensor ");
   append_type(&writer, layout->dtype, layout->ndim, layout->shape);
-  weft_writer_append(&writer, " on %s:%d", weft_device_type_name(device.type),
-                     device.id);
+  weft_text_append(&writer, " on %s:%d", weft_device_type_name(device.type),
+                   device.id);
   return writer.length;
 }
 
@@ -353,9 +353,9 @@ weft_status_t weft_tensor_expect(const weft_tensor_t* tensor,
   }
   char actual[WEFT_TENSOR_TEXT_CAPACITY];
   char expected[WEFT_TENSOR_TEXT_CAPACITY];
-  weft_writer_t writer = weft_writer_make(actual, sizeof(actual));
+  weft_text_writer_t writer = weft_text_writer_make(actual, sizeof(actual));
   append_type(&writer, layout->dtype, layout->ndim, layout->shape);
-  writer = weft_writer_make(expected, sizeof(expected));
+  writer = weft_text_writer_make(expected, sizeof(expected));
   append_type(&writer, dtype, ndim, shape);
   return weft_status_make(WEFT_STATUS_INVALID_ARGUMENT,
                           "the tensor is %s, not %s", actual, expected);

@@ -155,7 +155,7 @@ struct weft_decoder {
   const weft_decoder_vtable_t* vtable;
   void* user;
   const weft_allocator_t* allocator;
-  weft_reader_t reader;
+  weft_token_reader_t reader;
   uint32_t attachment_count;
   // A bit for each attachment that was used. After an error those whose bit is
   // not set were never asked for.

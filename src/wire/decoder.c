@@ -331,7 +331,7 @@ static weft_status_t decode_bytes(weft_decoder_t* decoder,
 static weft_status_t decode(weft_decoder_t* decoder, uint32_t depth,
                             weft_value_t* out_value) {
   weft_token_t token;
-  WEFT_RETURN_IF_ERROR(weft_reader_next(&decoder->reader, &token));
+  WEFT_RETURN_IF_ERROR(weft_tokens_next(&decoder->reader, &token));
   *out_value = weft_none();
   switch ((weft_token_type_t)token.type) {
     case WEFT_TOKEN_NONE:
@@ -371,7 +371,7 @@ weft_status_t weft_decode_named(weft_decoder_t* decoder, const char** out_name,
   *out_name = NULL;
   *out_name_bytes = 0;
   *out_value = weft_none();
-  WEFT_RETURN_IF_ERROR(weft_reader_expect(&decoder->reader, WEFT_TOKEN_STRING,
+  WEFT_RETURN_IF_ERROR(weft_tokens_expect(&decoder->reader, WEFT_TOKEN_STRING,
                                           "the name of an argument", &name));
   if (name.count > WEFT_WIRE_TEXT_LIMIT ||
       weft_utf8_prefix(name.data, name.count) < name.count) {
@@ -389,7 +389,7 @@ weft_status_t weft_decode_status(weft_decoder_t* decoder,
   weft_token_t token;
   *out_status = WEFT_OK;
   WEFT_RETURN_IF_ERROR(weft_decoder_spend(decoder, 1));
-  WEFT_RETURN_IF_ERROR(weft_reader_expect(
+  WEFT_RETURN_IF_ERROR(weft_tokens_expect(
       &decoder->reader, WEFT_TOKEN_EXTENSION, "a status", &token));
   if (token.extension != WEFT_EXTENSION_STATUS) {
     return refuse(decoder, &token, WEFT_OK,
@@ -399,7 +399,7 @@ weft_status_t weft_decode_status(weft_decoder_t* decoder,
 }
 
 weft_status_t weft_decoder_finish(const weft_decoder_t* decoder) {
-  const weft_reader_t* reader = &decoder->reader;
+  const weft_token_reader_t* reader = &decoder->reader;
   if (reader->offset_bytes != reader->size_bytes) {
     return weft_status_make(WEFT_STATUS_DATA_LOSS,
                             "the values end at byte %zu of %zu",

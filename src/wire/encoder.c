@@ -6,8 +6,8 @@
 
 #include "base/assert.h"
 #include "base/memory.h"
+#include "base/text_writer.h"
 #include "base/utf8.h"
-#include "base/writer.h"
 #include "value/tensor_internal.h"
 #include "value/value_internal.h"
 #include "wire/wire_internal.h"
@@ -278,18 +278,18 @@ static weft_status_t put_tensor(weft_encoder_t* encoder, weft_value_t value) {
 
 // --- Paths ------------------------------------------------------------------
 
-static void append_path(weft_writer_t* path, const step_t* step) {
+static void append_path(weft_text_writer_t* path, const step_t* step) {
   // The parents come first; a value is at most 64 deep.
   if (step->parent != NULL) {
     append_path(path, step->parent);
   }
   if (step->parent == NULL) {
-    weft_writer_append(path, step->is_name ? "argument \"%.100s\": " : "%s: ",
-                       step->text != NULL ? step->text : "value");
+    weft_text_append(path, step->is_name ? "argument \"%.100s\": " : "%s: ",
+                     step->text != NULL ? step->text : "value");
   } else if (step->text != NULL) {
-    weft_writer_append(path, ".%.100s", step->text);
+    weft_text_append(path, ".%.100s", step->text);
   } else {
-    weft_writer_append(path, "[%zu]", step->index);
+    weft_text_append(path, "[%zu]", step->index);
   }
 }
 
@@ -298,7 +298,7 @@ static void append_path(weft_writer_t* path, const step_t* step) {
 __attribute__((cold, noinline)) static weft_status_t locate(
     const step_t* step, weft_status_t status) {
   char text[PATH_BYTES];
-  weft_writer_t path = weft_writer_make(text, sizeof(text));
+  weft_text_writer_t path = weft_text_writer_make(text, sizeof(text));
   append_path(&path, step);
   weft_status_t located = weft_status_make_caused(
       weft_status_code(status), weft_status_retain(weft_status_cause(status)),

@@ -70,14 +70,14 @@ const char* weft_token_type_name(uint8_t type) {
 
 // The errors are out of the way of those who read.
 __attribute__((cold, noinline)) static weft_status_t truncated(
-    const weft_reader_t* reader, size_t offset_bytes, const char* what) {
+    const weft_token_reader_t* reader, size_t offset_bytes, const char* what) {
   return weft_status_make(WEFT_STATUS_DATA_LOSS,
                           "byte %zu of %zu: the bytes end before %s does",
                           offset_bytes, reader->size_bytes, what);
 }
 
 __attribute__((cold, noinline)) static weft_status_t overlong(
-    const weft_reader_t* reader, const weft_token_t* token) {
+    const weft_token_reader_t* reader, const weft_token_t* token) {
   return weft_status_make(
       WEFT_STATUS_DATA_LOSS,
       "byte %zu of %zu: %s of %u, but only %zu bytes are left",
@@ -86,12 +86,12 @@ __attribute__((cold, noinline)) static weft_status_t overlong(
       reader->size_bytes - reader->offset_bytes);
 }
 
-static size_t bytes_left(const weft_reader_t* reader) {
+static size_t bytes_left(const weft_token_reader_t* reader) {
   return reader->size_bytes - reader->offset_bytes;
 }
 
 // A number of up to 8 bytes, the highest first; they are there.
-static uint64_t take_number(weft_reader_t* reader, uint8_t width) {
+static uint64_t take_number(weft_token_reader_t* reader, uint8_t width) {
   uint64_t number = 0;
   if (width == sizeof(number)) {
     // Nearly every float64.
@@ -105,7 +105,7 @@ static uint64_t take_number(weft_reader_t* reader, uint8_t width) {
   return number;
 }
 
-static weft_status_t set_unsigned(const weft_reader_t* reader,
+static weft_status_t set_unsigned(const weft_token_reader_t* reader,
                                   weft_token_t* token, uint64_t number) {
   token->type = WEFT_TOKEN_INT64;
   if (number > INT64_MAX) {
@@ -137,7 +137,8 @@ static void set_float(weft_token_t* token, uint64_t number, uint8_t width) {
 }
 
 // Takes the bytes of a string, bytes or extension.
-static weft_status_t take_bytes(weft_reader_t* reader, weft_token_t* token) {
+static weft_status_t take_bytes(weft_token_reader_t* reader,
+                                weft_token_t* token) {
   if (token->count > bytes_left(reader)) {
     return overlong(reader, token);
   }
@@ -146,7 +147,7 @@ static weft_status_t take_bytes(weft_reader_t* reader, weft_token_t* token) {
   return WEFT_OK;
 }
 
-static weft_status_t take_extension(weft_reader_t* reader,
+static weft_status_t take_extension(weft_token_reader_t* reader,
                                     weft_token_t* token) {
   if (bytes_left(reader) == 0) {
     return truncated(reader, token->offset_bytes, "an extension");
@@ -158,13 +159,13 @@ static weft_status_t take_extension(weft_reader_t* reader,
 
 // Every element takes at least a byte: a count that cannot be met is refused
 // before anybody makes room for it.
-static weft_status_t check_elements(const weft_reader_t* reader,
+static weft_status_t check_elements(const weft_token_reader_t* reader,
                                     const weft_token_t* token, uint32_t each) {
   return token->count <= bytes_left(reader) / each ? WEFT_OK
                                                    : overlong(reader, token);
 }
 
-static weft_status_t finish(weft_reader_t* reader, weft_token_t* token) {
+static weft_status_t finish(weft_token_reader_t* reader, weft_token_t* token) {
   switch (token->type) {
     case WEFT_TOKEN_STRING:
     case WEFT_TOKEN_BYTES:
@@ -180,7 +181,7 @@ static weft_status_t finish(weft_reader_t* reader, weft_token_t* token) {
   }
 }
 
-static weft_status_t next_long(weft_reader_t* reader, weft_token_t* token,
+static weft_status_t next_long(weft_token_reader_t* reader, weft_token_t* token,
                                format_t format) {
   token->type = format.type;
   if (format.width > bytes_left(reader)) {
@@ -210,8 +211,8 @@ static weft_status_t next_long(weft_reader_t* reader, weft_token_t* token,
 }
 
 // Types whose count stands in the first byte.
-static weft_status_t next_short(weft_reader_t* reader, weft_token_t* token,
-                                uint8_t first) {
+static weft_status_t next_short(weft_token_reader_t* reader,
+                                weft_token_t* token, uint8_t first) {
   if (first >= 0xa0) {
     token->type = WEFT_TOKEN_STRING;
     token->count = first & 0x1f;
@@ -222,7 +223,8 @@ static weft_status_t next_short(weft_reader_t* reader, weft_token_t* token,
   return finish(reader, token);
 }
 
-weft_status_t weft_reader_next(weft_reader_t* reader, weft_token_t* out_token) {
+weft_status_t weft_tokens_next(weft_token_reader_t* reader,
+                               weft_token_t* out_token) {
   *out_token = (weft_token_t){.offset_bytes = reader->offset_bytes};
   if (bytes_left(reader) == 0) {
     return truncated(reader, reader->offset_bytes, "a value");
@@ -239,9 +241,10 @@ weft_status_t weft_reader_next(weft_reader_t* reader, weft_token_t* out_token) {
   return next_long(reader, out_token, formats[first - 0xc0]);
 }
 
-weft_status_t weft_reader_expect(weft_reader_t* reader, weft_token_type_t type,
-                                 const char* what, weft_token_t* out_token) {
-  WEFT_RETURN_IF_ERROR(weft_reader_next(reader, out_token));
+weft_status_t weft_tokens_expect(weft_token_reader_t* reader,
+                                 weft_token_type_t type, const char* what,
+                                 weft_token_t* out_token) {
+  WEFT_RETURN_IF_ERROR(weft_tokens_next(reader, out_token));
   if (out_token->type != (uint8_t)type) {
     return weft_status_make(WEFT_STATUS_DATA_LOSS,
                             "byte %zu of %zu: %s is %s, not %s",

@@ -10,12 +10,12 @@
 
 #include "weft/status.h"
 
-typedef struct weft_reader {
+typedef struct weft_token_reader {
   const uint8_t* data;
   size_t size_bytes;
   // How far it was read.
   size_t offset_bytes;
-} weft_reader_t;
+} weft_token_reader_t;
 
 typedef enum weft_token_type {
   WEFT_TOKEN_NONE = 0,
@@ -53,12 +53,14 @@ typedef struct weft_token {
 
 // Reads a token and moves behind it; of an array or map, to its first element.
 // Errors: DATA_LOSS, with the offset.
-weft_status_t weft_reader_next(weft_reader_t* reader, weft_token_t* out_token);
+weft_status_t weft_tokens_next(weft_token_reader_t* reader,
+                               weft_token_t* out_token);
 
 // The same for a token that must be of one type; `what` says in the error
 // what it is for.
-weft_status_t weft_reader_expect(weft_reader_t* reader, weft_token_type_t type,
-                                 const char* what, weft_token_t* out_token);
+weft_status_t weft_tokens_expect(weft_token_reader_t* reader,
+                                 weft_token_type_t type, const char* what,
+                                 weft_token_t* out_token);
 
 // The name of a type, such as "a string". Never NULL.
 const char* weft_token_type_name(uint8_t type);

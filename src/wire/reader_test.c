@@ -93,8 +93,8 @@ static weft_status_t read(const char* bytes, size_t size_bytes,
   char* copy = malloc(size_bytes > 0 ? size_bytes : 1);
   assert_non_null(copy);
   memcpy(copy, bytes, size_bytes);
-  weft_reader_t reader = {(const uint8_t*)copy, size_bytes, 0};
-  weft_status_t status = weft_reader_next(&reader, out_token);
+  weft_token_reader_t reader = {(const uint8_t*)copy, size_bytes, 0};
+  weft_status_t status = weft_tokens_next(&reader, out_token);
   if (status == WEFT_OK && out_token->data != NULL) {
     assert_true(out_token->data >= reader.data);
     assert_true(out_token->data + out_token->count <= reader.data + size_bytes);
@@ -179,14 +179,14 @@ static void what_is_no_int64_and_what_is_nothing_is_refused(void** state) {
 
 static void another_type_than_expected_is_refused(void** state) {
   (void)state;
-  weft_reader_t reader = {(const uint8_t*)"\x01\x02", 2, 0};
+  weft_token_reader_t reader = {(const uint8_t*)"\x01\x02", 2, 0};
   weft_token_t token;
   weft_kit_assert_ok(
-      weft_reader_expect(&reader, WEFT_TOKEN_INT64, "the first", &token));
+      weft_tokens_expect(&reader, WEFT_TOKEN_INT64, "the first", &token));
   weft_kit_assert_status_says(
       WEFT_STATUS_DATA_LOSS,
       "byte 1 of 2: the second is an int64, not a string",
-      weft_reader_expect(&reader, WEFT_TOKEN_STRING, "the second", &token));
+      weft_tokens_expect(&reader, WEFT_TOKEN_STRING, "the second", &token));
   assert_string_equal(weft_token_type_name(WEFT_TOKEN_EXTENSION),
                       "an extension");
   assert_string_equal(weft_token_type_name(200), "no token");

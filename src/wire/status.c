@@ -173,7 +173,7 @@ weft_status_t weft_encode_chain(weft_encoder_t* encoder, weft_status_t status) {
 
 // --- Reading ----------------------------------------------------------------
 
-static weft_status_t refuse(const weft_reader_t* reader,
+static weft_status_t refuse(const weft_token_reader_t* reader,
                             const weft_token_t* token, const char* what) {
   return weft_status_make(WEFT_STATUS_DATA_LOSS,
                           "byte %zu of %zu: of a status %s",
@@ -181,10 +181,10 @@ static weft_status_t refuse(const weft_reader_t* reader,
 }
 
 // Reads a text, nil for none; a NUL inside would end it early in C.
-static weft_status_t take_text(weft_reader_t* reader,
+static weft_status_t take_text(weft_token_reader_t* reader,
                                weft_status_text_t* out_text) {
   weft_token_t token;
-  WEFT_RETURN_IF_ERROR(weft_reader_next(reader, &token));
+  WEFT_RETURN_IF_ERROR(weft_tokens_next(reader, &token));
   if (token.type == WEFT_TOKEN_NONE) {
     *out_text = (weft_status_text_t){NULL, 0};
     return WEFT_OK;
@@ -206,10 +206,10 @@ static weft_status_t take_text(weft_reader_t* reader,
   return WEFT_OK;
 }
 
-static weft_status_t take_number(weft_reader_t* reader, int64_t low,
+static weft_status_t take_number(weft_token_reader_t* reader, int64_t low,
                                  int64_t high, int64_t* out_number) {
   weft_token_t token;
-  WEFT_RETURN_IF_ERROR(weft_reader_expect(reader, WEFT_TOKEN_INT64,
+  WEFT_RETURN_IF_ERROR(weft_tokens_expect(reader, WEFT_TOKEN_INT64,
                                           "a number of a status", &token));
   if (token.as.int64 < low || token.as.int64 > high) {
     return refuse(reader, &token, "a number is out of range");
@@ -218,7 +218,7 @@ static weft_status_t take_number(weft_reader_t* reader, int64_t low,
   return WEFT_OK;
 }
 
-static weft_status_t take_members(weft_reader_t* reader,
+static weft_status_t take_members(weft_token_reader_t* reader,
                                   weft_status_parts_t* parts) {
   int64_t line = 0;
   int64_t rank = 0;
@@ -259,14 +259,15 @@ static weft_status_t make_unknown(const weft_decoder_t* decoder, int64_t code,
 }
 
 // Reads a status. Owns: takes `cause` over on success only.
-static weft_status_t take_one(weft_decoder_t* decoder, weft_reader_t* reader,
-                              weft_status_t cause, weft_status_t* out_status) {
+static weft_status_t take_one(weft_decoder_t* decoder,
+                              weft_token_reader_t* reader, weft_status_t cause,
+                              weft_status_t* out_status) {
   weft_status_parts_t parts = {.rank = -1, .cause = cause};
   weft_token_t list;
   int64_t code = 0;
   WEFT_RETURN_IF_ERROR(weft_decoder_spend(decoder, 1));
   WEFT_RETURN_IF_ERROR(
-      weft_reader_expect(reader, WEFT_TOKEN_LIST, "a part of a status", &list));
+      weft_tokens_expect(reader, WEFT_TOKEN_LIST, "a part of a status", &list));
   if (list.count != ALONE_COUNT && list.count != MEMBER_COUNT) {
     return refuse(reader, &list, "a part has neither 1 nor 7 members");
   }
@@ -282,11 +283,12 @@ static weft_status_t take_one(weft_decoder_t* decoder, weft_reader_t* reader,
   return WEFT_OK;
 }
 
-static weft_status_t take_list(weft_decoder_t* decoder, weft_reader_t* reader,
+static weft_status_t take_list(weft_decoder_t* decoder,
+                               weft_token_reader_t* reader,
                                weft_status_t* status) {
   weft_token_t list;
   WEFT_RETURN_IF_ERROR(
-      weft_reader_expect(reader, WEFT_TOKEN_LIST, "a status", &list));
+      weft_tokens_expect(reader, WEFT_TOKEN_LIST, "a status", &list));
   if (list.count == 0 || list.count > WEFT_WIRE_CHAIN_LIMIT) {
     return refuse(reader, &list, "the chain is empty, or too long");
   }
@@ -303,7 +305,7 @@ weft_status_t weft_decode_chain(weft_decoder_t* decoder,
                                 const weft_token_t* token,
                                 weft_status_t* out_status) {
   // Ends with the extension; offsets in errors are those of the body.
-  weft_reader_t reader = {
+  weft_token_reader_t reader = {
       .data = decoder->reader.data,
       .size_bytes = decoder->reader.offset_bytes,
       .offset_bytes = decoder->reader.offset_bytes - token->count,

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "base/writer.h"
+#include "base/text_writer.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 
-weft_writer_t weft_writer_make(char* buffer, size_t capacity) {
-  weft_writer_t writer = {buffer, capacity, 0};
+weft_text_writer_t weft_text_writer_make(char* buffer, size_t capacity) {
+  weft_text_writer_t writer = {buffer, capacity, 0};
   if (capacity > 0) {
     buffer[0] = '\0';
   }
   return writer;
 }
 
-void weft_writer_append(weft_writer_t* writer, const char* format, ...) {
+void weft_text_append(weft_text_writer_t* writer, const char* format, ...) {
   bool has_room = writer->length < writer->capacity;
   va_list arguments;
   va_start(arguments, format);
