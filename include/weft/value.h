@@ -39,6 +39,8 @@ typedef enum weft_kind {
   WEFT_KIND_OPAQUE = 14,
   // A status as data: a failed outcome inside a list of outcomes.
   WEFT_KIND_STATUS = 15,
+  // The writer's or a reader's end of a channel; see channel.h.
+  WEFT_KIND_CHANNEL_END = 16,
   // In declarations of parameters only: any kind is accepted.
   WEFT_KIND_ANY = 255
 } weft_kind_t;

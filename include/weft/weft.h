@@ -8,6 +8,7 @@
 //   tensor.h     storage, tensors, devices    dlpack.h     exchange with others
 //   executor.h   tasks, clock, timers         future.h     values to come
 //   actor.h      actors and messages          runtime.h    one member of a job
+//   channel.h    one writer, some readers, bounded
 //   trace.h      counters, spans, flight recorder
 //
 // Ownership, for the whole library: what a function creates or hands out
@@ -23,6 +24,7 @@
 
 #include "weft/actor.h"
 #include "weft/allocator.h"
+#include "weft/channel.h"
 #include "weft/common.h"
 #include "weft/dlpack.h"
 #include "weft/executor.h"

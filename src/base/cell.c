@@ -20,7 +20,7 @@ static const char* const kind_names[] = {
     [WEFT_KIND_BYTES] = "bytes",   [WEFT_KIND_LIST] = "list",
     [WEFT_KIND_MAP] = "map",       [WEFT_KIND_TENSOR] = "tensor",
     [WEFT_KIND_FUTURE] = "future", [WEFT_KIND_OPAQUE] = "opaque",
-    [WEFT_KIND_STATUS] = "status",
+    [WEFT_KIND_STATUS] = "status", [WEFT_KIND_CHANNEL_END] = "channel end",
 };
 
 const char* weft_kind_name(weft_kind_t kind) {

@@ -16,10 +16,11 @@ typedef enum weft_slot {
   WEFT_SLOT_MEMORY = 2,
   WEFT_SLOT_LINK = 3,
   WEFT_SLOT_PEER = 4,
-  WEFT_SLOT_ACTOR = 5,
-  WEFT_SLOT_JOB = 6,
-  WEFT_SLOT_RUNTIME = 7,
-  WEFT_SLOT_COUNT = 8
+  WEFT_SLOT_CHANNEL = 5,
+  WEFT_SLOT_ACTOR = 6,
+  WEFT_SLOT_JOB = 7,
+  WEFT_SLOT_RUNTIME = 8,
+  WEFT_SLOT_COUNT = 9
 } weft_slot_t;
 
 // Ranks of a job, at most: those that the launcher starts, and some that join.

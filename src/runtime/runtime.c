@@ -8,6 +8,7 @@
 #include "actor/remote.h"
 #include "async/async.h"
 #include "base/memory.h"
+#include "channel/channel.h"
 #include "memory/memory.h"
 #include "peer/peer.h"
 #include "runtime/member.h"
@@ -96,6 +97,7 @@ static weft_status_t create_layers(weft_runtime_t* runtime,
       .default_timeout_ns = options->default_timeout_ns,
   };
   WEFT_RETURN_IF_ERROR(weft_peers_create(runtime, &weft_remote_events));
+  WEFT_RETURN_IF_ERROR(weft_channels_create(runtime));
   return weft_actor_layer_create(runtime, &actor_options);
 }
 
@@ -132,6 +134,7 @@ static void destroy_layers(weft_runtime_t* runtime) {
   weft_member_stop(member);
   weft_peers_stop(runtime);
   weft_actor_layer_destroy(runtime);
+  weft_channels_destroy(runtime);
   weft_peers_destroy(runtime);
   weft_memory_destroy(runtime);
   weft_async_destroy(runtime);
@@ -196,6 +199,8 @@ weft_status_t weft_runtime_create_at(const weft_runtime_options_t* options,
 
 static weft_status_t stop_layers(weft_runtime_t* runtime, int64_t deadline_ns) {
   const state_t* state = runtime->slots[WEFT_SLOT_RUNTIME];
+  // First: a handler may wait for one.
+  weft_channels_stop(runtime);
   WEFT_RETURN_IF_ERROR(weft_actor_layer_stop(runtime, deadline_ns));
   weft_member_stop(state->member);
   weft_peers_stop(runtime);

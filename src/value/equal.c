@@ -79,6 +79,7 @@ bool weft_value_equal(weft_value_t a, weft_value_t b) {
     case WEFT_KIND_TENSOR:
     case WEFT_KIND_FUTURE:
     case WEFT_KIND_OPAQUE:
+    case WEFT_KIND_CHANNEL_END:
     case WEFT_KIND_ANY:
       break;
   }

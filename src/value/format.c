@@ -142,6 +142,7 @@ static void append_value(weft_text_writer_t* writer, weft_value_t value) {
       return;
     case WEFT_KIND_NONE:
     case WEFT_KIND_FUTURE:
+    case WEFT_KIND_CHANNEL_END:
     case WEFT_KIND_ANY:
       break;
   }

@@ -23,6 +23,7 @@ static const weft_object_vtable_t bytes_vtable = {
     .kind = WEFT_KIND_BYTES,
 };
 
+// `data` NULL: it is to be filled.
 static weft_status_t text_create(const weft_allocator_t* allocator,
                                  const weft_object_vtable_t* vtable,
                                  const void* data, size_t length_bytes,
@@ -36,7 +37,7 @@ static weft_status_t text_create(const weft_allocator_t* allocator,
   weft_object_init(&text->object, vtable, 1);
   text->allocator = from;
   text->length_bytes = length_bytes;
-  if (length_bytes > 0) {
+  if (data != NULL) {
     memcpy(text->data, data, length_bytes);
   }
   text->data[length_bytes] = '\0';
@@ -100,6 +101,17 @@ weft_status_t weft_bytes_create(const weft_allocator_t* allocator,
                             "%zu bytes have no data", size_bytes);
   }
   return text_create(allocator, &bytes_vtable, data, size_bytes, out_bytes);
+}
+
+weft_status_t weft_bytes_create_open(const weft_allocator_t* allocator,
+                                     size_t size_bytes, weft_value_t* out_bytes,
+                                     void** out_data) {
+  *out_bytes = weft_none();
+  *out_data = NULL;
+  WEFT_RETURN_IF_ERROR(
+      text_create(allocator, &bytes_vtable, NULL, size_bytes, out_bytes));
+  *out_data = ((weft_string_object_t*)(void*)out_bytes->as.object)->data;
+  return WEFT_OK;
 }
 
 weft_status_t weft_value_as_bytes(weft_value_t value, const void** out_data,

@@ -43,6 +43,12 @@ static inline const weft_string_object_t* weft_value_string(
   return (const weft_string_object_t*)(const void*)value.as.object;
 }
 
+// Bytes that the caller, who has the only reference, fills before anybody else
+// gets one. Errors: RESOURCE_EXHAUSTED.
+weft_status_t weft_bytes_create_open(const weft_allocator_t* allocator,
+                                     size_t size_bytes, weft_value_t* out_bytes,
+                                     void** out_data);
+
 // True when two strings, or two runs of bytes, are the same.
 bool weft_string_equal(const weft_string_object_t* a,
                        const weft_string_object_t* b);

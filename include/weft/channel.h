@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Channels: one writer, a fixed set of readers, a bounded number of slots.
+// Every reader gets every value that is written after the channel was made, in
+// order, whether or not it was open by then. A slot is free again when every
+// reader has released what is in it, so the slowest reader sets the pace, and
+// nothing grows.
+//
+//   writer --> [ 4 | 5 | 6 |   ] --> reader 0: reads 6, holds 4
+//                                \-> reader 1: reads 4
+//
+// Ends are values of kind CHANNEL_END: they can be put into lists and passed
+// to actors. Whoever opens an end owns it, an actor or a plain thread, and is
+// the only one to use it. A channel joins ends of one process so far; an end
+// cannot be sent to another one.
+//
+// An end that nobody holds any more has left. Once the writer has left, readers
+// get what was committed and then ABANDONED, or what `weft_writer_close` said.
+// A reader that has left holds no slot.
+//
+// Waiting: every wait has a deadline, which the deadline of the work at hand
+// cuts; WEFT_TIME_NOW is one try. A wait that fails has changed nothing and can
+// be tried again. It ends at once when the other side closes or leaves, when
+// the work at hand is cancelled, and when the runtime stops. Between two ends
+// of one actor nobody can wait: full or empty is WOULD_BLOCK at once.
+//
+// Thread: one at a time for each end, unless it says otherwise; different ends
+// at the same time.
+// Blocks: only functions with a deadline.
+// Sources of the ideas: the channels of Ray's compiled graphs; leases after
+// iceoryx2's samples.
+
+#ifndef WEFT_CHANNEL_H_
+#define WEFT_CHANNEL_H_
+
+#include "weft/future.h"
+#include "weft/runtime.h"
+
+WEFT_BEGIN_DECLS
+
+#define WEFT_CHANNEL_READER_LIMIT 64
+#define WEFT_CHANNEL_SLOT_LIMIT 65536
+
+typedef struct weft_writer weft_writer_t;
+typedef struct weft_reader weft_reader_t;
+
+typedef struct weft_channel_options {
+  // For reports; NULL: "channel". Copied.
+  const char* name;
+  // 1 to WEFT_CHANNEL_READER_LIMIT; 0: one.
+  uint32_t reader_count;
+  // Values that can be on their way, leased ones among them: 1 to
+  // WEFT_CHANNEL_SLOT_LIMIT; 0: two, so that one can be written while another
+  // is read.
+  uint32_t slot_count;
+} weft_channel_options_t;
+
+// Makes a channel. `options` may be NULL. `out_readers` has room for as many
+// as the options say, one at least.
+// Owns: hands over one reference to each end.
+// Errors: INVALID_ARGUMENT for counts beyond the limits; RESOURCE_EXHAUSTED.
+WEFT_API WEFT_MUST_USE weft_status_t weft_channel_create(
+    weft_runtime_t* runtime, const weft_channel_options_t* options,
+    weft_writer_t** out_writer, weft_reader_t** out_readers);
+
+// --- Ends as values ---------------------------------------------------------
+
+// An end as a value; retains it. Thread: any.
+WEFT_API weft_value_t weft_writer_value(weft_writer_t* writer);
+WEFT_API weft_value_t weft_reader_value(weft_reader_t* reader);
+
+// Opens the end inside a value for the calling actor, or plain thread. Once
+// more does no harm: it gives the same end. An end that was never opened can be
+// used all the same, and belongs to no actor.
+// Owns: hands over a reference.
+// Errors: INVALID_ARGUMENT for another kind of value, and for a reader's end
+// where a writer's is wanted, or the other way round.
+WEFT_API WEFT_MUST_USE weft_status_t
+weft_writer_open(weft_value_t end, weft_writer_t** out_writer);
+WEFT_API WEFT_MUST_USE weft_status_t
+weft_reader_open(weft_value_t end, weft_reader_t** out_reader);
+
+// Gives a reference back; the end has left with the last one. Leases of a
+// reader that has left stay valid until they are released. NULL is fine.
+// Thread: any.
+WEFT_API void weft_writer_release(weft_writer_t* writer);
+WEFT_API void weft_reader_release(weft_reader_t* reader);
+
+// --- Writing ----------------------------------------------------------------
+
+// Writes a value to every reader. Retains it; opaque objects pass as they are.
+// Errors: WOULD_BLOCK without a wait, and DEADLINE_EXCEEDED after one, when no
+// slot was free: the latter says which reader holds the one that is next, and
+// how many it has yet to read; CLOSED after a close, and when the last reader
+// has left; FAILED_PRECONDITION between `reserve` and its end; CANCELLED.
+WEFT_API WEFT_MUST_USE weft_status_t weft_writer_write(weft_writer_t* writer,
+                                                       weft_value_t value,
+                                                       int64_t deadline_ns);
+
+// Writes an error in place of a value: every reader gets it in its turn, with
+// its identity, and the channel goes on. `error` is not OK. Borrows it.
+// Errors: as `weft_writer_write`; INVALID_ARGUMENT for OK.
+WEFT_API WEFT_MUST_USE weft_status_t weft_writer_fail(weft_writer_t* writer,
+                                                      weft_status_t error,
+                                                      int64_t deadline_ns);
+
+// Lends `size_bytes` bytes, at least one, of the next slot, to be filled in
+// place; readers get them as bytes. They are whatever they were before.
+// Errors: as `weft_writer_write`; RESOURCE_EXHAUSTED.
+WEFT_API WEFT_MUST_USE weft_status_t weft_writer_reserve(weft_writer_t* writer,
+                                                         size_t size_bytes,
+                                                         int64_t deadline_ns,
+                                                         void** out_data);
+// Passes the first `size_bytes` of what was reserved on. Errors:
+// FAILED_PRECONDITION without a reservation; OUT_OF_RANGE for more than was
+// reserved, which stays; CLOSED when the last reader has left meanwhile.
+WEFT_API WEFT_MUST_USE weft_status_t weft_writer_commit(weft_writer_t* writer,
+                                                        size_t size_bytes);
+// Gives a reservation up; none is fine.
+WEFT_API void weft_writer_abandon(weft_writer_t* writer);
+
+// Ends the channel. With WEFT_OK readers get what was committed and then
+// CLOSED; with an error they get that at once, in place of what they have not
+// read yet. The first close counts. Leases stay valid.
+// Owns: takes `reason` over.
+WEFT_API void weft_writer_close(weft_writer_t* writer, weft_status_t reason);
+
+// A future of none that completes once a write would not wait. Thread: any.
+// Owns: hands over a reference. Errors: RESOURCE_EXHAUSTED.
+WEFT_API WEFT_MUST_USE weft_status_t
+weft_writer_ready(weft_writer_t* writer, weft_future_t** out_future);
+
+// --- Reading ----------------------------------------------------------------
+
+// What a reader has taken from a slot and not given back yet. It may be held
+// while others are read and released, in any order; until then the writer has
+// one slot less.
+typedef struct weft_lease {
+  // NULL: released.
+  weft_reader_t* reader;
+  // The number of the value, from 0 on.
+  uint64_t sequence;
+  // An error that was written; lent. WEFT_OK: `value` counts.
+  weft_status_t status;
+  // Lent until the release: retain what is to outlive it.
+  weft_value_t value;
+} weft_lease_t;
+
+// Takes the next value, or the next error.
+// Errors: WOULD_BLOCK without a wait, and DEADLINE_EXCEEDED after one, when
+// nothing was there; what the writer ended the channel with, CLOSED among it;
+// ABANDONED when the writer left without a close; DEADLOCK when this reader
+// itself holds every slot; CANCELLED.
+WEFT_API WEFT_MUST_USE weft_status_t weft_reader_read(weft_reader_t* reader,
+                                                      int64_t deadline_ns,
+                                                      weft_lease_t* out_lease);
+
+// Gives a lease back. A lease that was released is fine. Thread: any, one at a
+// time for each lease.
+WEFT_API void weft_lease_release(weft_lease_t* lease);
+
+// A future of none that completes once a read would not wait: with
+// `weft_future_then` it calls back, and `weft_future_any` of several waits for
+// several channels. Thread: any. Owns: hands over a reference. Errors:
+// RESOURCE_EXHAUSTED.
+WEFT_API WEFT_MUST_USE weft_status_t
+weft_reader_ready(weft_reader_t* reader, weft_future_t** out_future);
+
+// Splits a reader into `count` that all get each of its values, for consumers
+// in one actor or thread: the first that reads a value fetches it, the last
+// that releases it gives it back. So one transfer serves them all. `reader` is
+// read by them only from here on. `out_consumers` has room for `count`.
+// Owns: retains `reader`; hands over one reference to each consumer.
+// Errors: INVALID_ARGUMENT for none or more than WEFT_CHANNEL_READER_LIMIT;
+// RESOURCE_EXHAUSTED.
+WEFT_API WEFT_MUST_USE weft_status_t weft_reader_share(
+    weft_reader_t* reader, uint32_t count, weft_reader_t** out_consumers);
+
+WEFT_END_DECLS
+
+#endif  // WEFT_CHANNEL_H_

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What is behind the ends of a channel: a table of functions for each kind of
+// writer and reader. channel.c checks what users give and calls them.
+//
+//   channel.c   the public functions; the channels of a runtime
+//   local.c     both ends in one process: the value itself passes
+//   shared.c    one reader for several consumers of one actor
+
+#ifndef WEFT_CHANNEL_CHANNEL_H_
+#define WEFT_CHANNEL_CHANNEL_H_
+
+#include "async/async.h"
+#include "base/container.h"
+#include "base/dlist.h"
+#include "base/object.h"
+#include "weft/channel.h"
+
+// Thread: as the public functions of the same names. No lock is held.
+typedef struct weft_writer_vtable {
+  // The last reference is gone; frees what is left.
+  void (*leave)(weft_writer_t* writer);
+  // Writes `value`, or `error` if that is not OK; borrows both.
+  weft_status_t (*write)(weft_writer_t* writer, weft_value_t value,
+                         weft_status_t error, int64_t deadline_ns);
+  weft_status_t (*reserve)(weft_writer_t* writer, size_t size_bytes,
+                           int64_t deadline_ns, void** out_data);
+  weft_status_t (*commit)(weft_writer_t* writer, size_t size_bytes);
+  void (*abandon)(weft_writer_t* writer);
+  // Owns: takes `reason` over.
+  void (*close)(weft_writer_t* writer, weft_status_t reason);
+  weft_status_t (*ready)(weft_writer_t* writer, weft_future_t** out_future);
+} weft_writer_vtable_t;
+
+typedef struct weft_reader_vtable {
+  void (*leave)(weft_reader_t* reader);
+  weft_status_t (*read)(weft_reader_t* reader, int64_t deadline_ns,
+                        weft_lease_t* out_lease);
+  // The reader may have left.
+  void (*give_back)(const weft_lease_t* lease);
+  // `is_now`: the future is complete in any case.
+  weft_status_t (*ready)(weft_reader_t* reader, bool is_now,
+                         weft_future_t** out_future);
+} weft_reader_vtable_t;
+
+// An end is a value of kind CHANNEL_END; `object.extra` is its role.
+typedef enum weft_channel_role {
+  WEFT_CHANNEL_WRITER = 1,
+  WEFT_CHANNEL_READER = 2
+} weft_channel_role_t;
+
+struct weft_writer {
+  weft_object_t object;
+  const weft_writer_vtable_t* vtable;
+  // The actor that opened it, compared only; NULL: a plain thread, or nobody.
+  const weft_activity_t* _Atomic owner;
+};
+
+struct weft_reader {
+  weft_object_t object;
+  const weft_reader_vtable_t* vtable;
+  // Of the memory that it is in.
+  const weft_allocator_t* allocator;
+  const weft_activity_t* _Atomic owner;
+};
+
+// One reference.
+void weft_writer_init(weft_writer_t* writer,
+                      const weft_writer_vtable_t* vtable);
+void weft_reader_init(weft_reader_t* reader, const weft_reader_vtable_t* vtable,
+                      const weft_allocator_t* allocator);
+
+// Whether the work at hand may take or write something: once it is cancelled,
+// or past its deadline, nobody hears what it does. Asked for last, so that what
+// came after the cancel is never taken. Errors: CANCELLED; DEADLINE_EXCEEDED.
+weft_status_t weft_channel_check_work(void);
+
+// --- The channels of a runtime ----------------------------------------------
+
+// So that none waits for ever when the runtime stops. Counted: it lives as long
+// as the runtime or any of its channels.
+typedef struct weft_channels weft_channels_t;
+
+// A channel in the list.
+typedef struct weft_channel_node {
+  weft_dlist_node_t node;
+  weft_channels_t* channels;
+  // Keeps the channel; false when it is being freed. Called under the lock of
+  // the channels, so that it is still there.
+  bool (*hold)(struct weft_channel_node* node);
+  // The runtime has stopped: no thread may wait here any more, and none waits.
+  // Called once, with no lock held, after a `hold`, which it ends.
+  void (*stop)(struct weft_channel_node* node);
+} weft_channel_node_t;
+
+// Lists a channel. Errors: CLOSED when the runtime has stopped.
+weft_status_t weft_channels_add(weft_runtime_t* runtime,
+                                weft_channel_node_t* node);
+// Takes it off. It was listed.
+void weft_channels_remove(weft_channel_node_t* node);
+
+// Fills the slot. Errors: RESOURCE_EXHAUSTED.
+weft_status_t weft_channels_create(weft_runtime_t* runtime);
+// Closes all channels: what was committed can be read. An empty slot is fine.
+void weft_channels_stop(weft_runtime_t* runtime);
+void weft_channels_destroy(weft_runtime_t* runtime);
+
+// --- Kinds ------------------------------------------------------------------
+
+// Both ends in this process. The options are whole and within their limits.
+weft_status_t weft_local_create(weft_runtime_t* runtime,
+                                const weft_channel_options_t* options,
+                                weft_writer_t** out_writer,
+                                weft_reader_t** out_readers);
+
+// See `weft_reader_share`.
+weft_status_t weft_shared_create(weft_reader_t* reader, uint32_t count,
+                                 weft_reader_t** out_consumers);
+
+#endif  // WEFT_CHANNEL_CHANNEL_H_
