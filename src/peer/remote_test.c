@@ -5,6 +5,7 @@
 // makes its value.
 
 #include "peer/peer_kit.h"
+#include "peer/unnamed.h"
 
 // What rank 1 calls it.
 enum { ID = 7 };
@@ -396,6 +397,33 @@ static void early_outcomes_of_many_owners_end_their_sender(void** state) {
   weft_peer_kit_close(&kit);
 }
 
+// A peer is buried on any thread.
+static void* strike_off(void* user) {
+  weft_peer_t* owner = user;
+  for (int i = 0; i < 20000; i++) {
+    weft_unnamed_strike_off(owner);
+  }
+  return NULL;
+}
+
+static void what_is_early_is_counted_while_its_owner_is_buried(void** state) {
+  weft_peer_kit_t kit;
+  pthread_t thread;
+  (void)state;
+  open_links(&kit);
+  weft_peer_t* owner = weft_peer_kit_peer(&kit, 0, 1);
+  const weft_peer_t* maker = weft_peer_kit_peer(&kit, 0, 2);
+  assert_int_equal(pthread_create(&thread, NULL, strike_off, owner), 0);
+  for (uint64_t id = 100; id < 20100; id++) {
+    tell_early(&kit, weft_holder_make(1, 1), id);
+  }
+  assert_int_equal(pthread_join(thread, NULL), 0);
+  weft_unnamed_strike_off(owner);
+  assert_int_equal(maker->unnamed_bytes, 0);
+  assert_false(maker->is_closing);
+  weft_peer_kit_close(&kit);
+}
+
 // Rank 2 says that life 9 of rank 1 has a future.
 static void what_is_said_of_a_life_makes_it_not_known(void** state) {
   weft_peer_kit_t kit;
@@ -484,6 +512,7 @@ int main(void) {
       cmocka_unit_test(an_owner_does_not_change_its_mind_about_the_maker),
       cmocka_unit_test(early_outcomes_of_one_owner_are_bounded),
       cmocka_unit_test(early_outcomes_of_many_owners_end_their_sender),
+      cmocka_unit_test(what_is_early_is_counted_while_its_owner_is_buried),
       cmocka_unit_test(what_is_said_of_a_life_makes_it_not_known),
       cmocka_unit_test(what_is_shared_again_is_asked_for_where_it_is_made),
       cmocka_unit_test(an_early_outcome_without_memory_ends_its_maker),

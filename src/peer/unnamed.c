@@ -129,12 +129,12 @@ static weft_unnamed_t* remove_outcome(weft_peer_t* sender,
   return early;
 }
 
-// Puts all of an owner before a list.
-static weft_unnamed_t* take_all(weft_peer_t* sender, weft_unnamed_owner_t* of,
+// Puts all of an owner before a list. The caller counts; no lock is held when
+// nobody else has the owner.
+static weft_unnamed_t* take_all(weft_unnamed_owner_t* of,
                                 weft_unnamed_t* list) {
   weft_unnamed_t* early;
-  while ((early = remove_outcome(sender, of,
-                                 weft_table_take_any(&of->outcomes))) != NULL) {
+  while ((early = early_of(weft_table_take_any(&of->outcomes))) != NULL) {
     early->next_dropped = list;
     list = early;
   }
@@ -148,7 +148,9 @@ weft_unnamed_t* weft_unnamed_put_locked(weft_peer_t* sender,
   if (of != NULL && !of->is_lost &&
       of->bytes + early->size_bytes > PAIR_BYTES) {
     of->is_lost = true;
-    return take_all(sender, of, early);
+    sender->unnamed_bytes -= of->bytes;
+    of->bytes = 0;
+    return take_all(of, early);
   }
   if (of == NULL || of->is_lost || weft_table_find(&of->outcomes, id) != NULL) {
     return early;
@@ -176,7 +178,8 @@ weft_unnamed_t* weft_unnamed_take_locked(weft_peer_t* sender,
 
 // --- The end of a peer ------------------------------------------------------
 
-// Takes the lists of a sender, of an owner or, if that is 0, of all.
+// Takes the lists of a sender, of an owner or, if that is 0, of all; they are
+// not counted any more.
 static weft_unnamed_owner_t* take_owners_locked(weft_peer_t* sender,
                                                 weft_holder_t owner) {
   weft_unnamed_owner_t* taken = NULL;
@@ -191,6 +194,7 @@ static weft_unnamed_owner_t* take_owners_locked(weft_peer_t* sender,
     of->next = taken;
     taken = of;
     sender->unnamed_owner_count--;
+    sender->unnamed_bytes -= of->bytes;
   }
   return taken;
 }
@@ -201,7 +205,7 @@ static void forget(weft_peer_t* sender, weft_holder_t owner, bool is_read) {
   weft_mutex_unlock(&sender->peers->calls_lock);
   while (of != NULL) {
     weft_unnamed_owner_t* next = of->next;
-    weft_unnamed_t* list = take_all(sender, of, NULL);
+    weft_unnamed_t* list = take_all(of, NULL);
     weft_table_deinit(&of->outcomes);
     weft_slab_free(sender->runtime->slab, of, sizeof(*of));
     while (!is_read && list != NULL) {
