@@ -36,7 +36,7 @@ struct import {
   weft_peer_t* awaited;
   // Among those that end with a peer.
   import_t* next_lost;
-  // Whoever makes it has sent the outcome.
+  // Whoever makes it has sent the outcome, though it may have been dropped.
   bool is_made;
   // By whom and how it was named; and who else may send the outcome.
   weft_peer_t* owner;
@@ -113,6 +113,7 @@ static weft_status_t create_import(weft_peer_t* owner, uint64_t id,
   if (is_listed && sender != NULL) {
     early =
         weft_unnamed_take_locked(sender, weft_peer_holder(owner), id, &is_lost);
+    import->is_made = is_lost;
   }
   weft_mutex_unlock(&peers->calls_lock);
   if (!is_listed) {

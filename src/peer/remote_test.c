@@ -357,6 +357,22 @@ static void tell_early(weft_peer_kit_t* kit, weft_holder_t owner, uint64_t id) {
   maker->sink.vtable->frame(&maker->sink, &frame, sizeof(frame));
 }
 
+// What of many there are was lost: it is named, and has failed.
+static void expect_lost(weft_peer_kit_t* kit) {
+  const course_t course = {"flooded", WEFT_STATUS_RESOURCE_EXHAUSTED, 0};
+  step(kit, 'C');
+  check(&course);
+}
+
+// Nothing is waited for when the owner has said its last word.
+static void expect_ended(weft_peer_kit_t* kit) {
+  weft_future_release(named);
+  assert_int_equal(import_count(kit), 0);
+  for (uint32_t rank = 1; rank < WEFT_PEER_KIT_RANKS; rank++) {
+    assert_int_equal(weft_peer_kit_peer(kit, 0, rank)->awaited_count, 0);
+  }
+}
+
 // Rank 2 floods; it may have been asked to by rank 1, so rank 1's futures are
 // lost, and nobody else's.
 static void early_outcomes_of_one_owner_are_bounded(void** state) {
@@ -372,12 +388,13 @@ static void early_outcomes_of_one_owner_are_bounded(void** state) {
   assert_int_equal(maker->unnamed_bytes, 0);
   tell_early(&kit, weft_holder_make(3, 1), 100);
   assert_int_not_equal(maker->unnamed_bytes, 0);
-  step(&kit, 'C');
-  const course_t course = {"flooded", WEFT_STATUS_RESOURCE_EXHAUSTED, 0};
-  check(&course);
+  expect_lost(&kit);
   step(&kit, '0');
-  weft_future_release(named);
-  assert_int_equal(import_count(&kit), 0);
+  expect_ended(&kit);
+  // What was thrown away comes no more.
+  expect_lost(&kit);
+  step(&kit, 'f');
+  expect_ended(&kit);
   weft_peer_kit_kill(&kit, 3);
   assert_int_equal(maker->unnamed_bytes, 0);
   weft_peer_kit_close(&kit);
