@@ -88,7 +88,20 @@ static bool list_locked(import_t* import) {
   return true;
 }
 
-static void receive_value(weft_peer_t* peer, const weft_frame_t* frame);
+// What an outcome is for.
+typedef struct arrival {
+  // NULL: none that is known.
+  weft_peer_t* owner;
+  // Who sent it; NULL: this runtime.
+  weft_peer_t* sender;
+  uint64_t id;
+  // The owner has more to say.
+  bool has_more;
+} arrival_t;
+
+static import_t* arrive_locked(const arrival_t* arrival);
+static void complete(import_t* import, weft_status_t status,
+                     weft_value_t value);
 
 static weft_status_t create_import(weft_peer_t* owner, uint64_t id,
                                    weft_holder_t maker,
@@ -107,6 +120,7 @@ static weft_status_t create_import(weft_peer_t* owner, uint64_t id,
   import->maker = maker;
   weft_peer_t* sender = maker != 0 ? weft_peers_life(peers, maker) : NULL;
   weft_unnamed_t* early = NULL;
+  import_t* arrived = NULL;
   bool is_lost = false;
   weft_mutex_lock(&peers->calls_lock);
   bool is_listed = list_locked(import);
@@ -114,6 +128,10 @@ static weft_status_t create_import(weft_peer_t* owner, uint64_t id,
     early =
         weft_unnamed_take_locked(sender, weft_peer_holder(owner), id, &is_lost);
     import->is_made = is_lost;
+  }
+  if (early != NULL) {
+    const arrival_t arrival = {.owner = owner, .sender = sender, .id = id};
+    arrived = arrive_locked(&arrival);
   }
   weft_mutex_unlock(&peers->calls_lock);
   if (!is_listed) {
@@ -123,8 +141,11 @@ static weft_status_t create_import(weft_peer_t* owner, uint64_t id,
   }
   *out_value = weft_future_lend(future);
   if (early != NULL) {
-    receive_value(sender, weft_unnamed_frame(early));
-    weft_unnamed_free(sender, early);
+    weft_status_t status;
+    weft_value_t value;
+    weft_unnamed_release_to(early, &status, &value);
+    weft_unnamed_drop(sender, early);
+    complete(arrived, status, value);
   }
   if (is_lost) {
     weft_future_retain(future);
@@ -172,17 +193,6 @@ weft_status_t weft_import_decode(weft_peer_t* peer, const void* data,
   memcpy(words, data, sizeof(words));
   return create_import(peer, words[1], (weft_holder_t)words[2], out_value);
 }
-
-// What an outcome is for.
-typedef struct arrival {
-  // NULL: none that is known.
-  weft_peer_t* owner;
-  // Who sent it; NULL: this runtime.
-  weft_peer_t* sender;
-  uint64_t id;
-  // The owner has more to say.
-  bool has_more;
-} arrival_t;
 
 // Whether whoever sent it makes the value, by the owner's word.
 static bool is_maker(const import_t* import, const weft_peer_t* sender) {
@@ -233,26 +243,24 @@ static bool may_be_early_locked(const arrival_t* arrival) {
           weft_peer_state(arrival->owner) != WEFT_PEER_DEAD);
 }
 
-// True when it is kept, or forgotten, until it is named.
-static bool keep_early(const arrival_t* arrival, const weft_frame_t* frame) {
+// Keeps what came early, or forgets it. True when it was, and its future has
+// not been named meanwhile; else the outcome is the caller's still.
+static bool keep_early(const arrival_t* arrival, const weft_frame_t* frame,
+                       weft_status_t status, weft_value_t value) {
   weft_peer_t* sender = arrival->sender;
   weft_peers_t* peers = sender->peers;
-  weft_mutex_lock(&peers->calls_lock);
-  bool is_early = may_be_early_locked(arrival);
-  weft_mutex_unlock(&peers->calls_lock);
-  if (!is_early) {
-    return false;
-  }
-  weft_unnamed_t* early = weft_unnamed_create(sender, frame);
+  weft_unnamed_t* early = weft_unnamed_create(sender, frame, status, value);
   if (early == NULL) {
     // Nobody must wait for ever for what is lost here.
     weft_peer_break(sender, no_memory(sender));
     return false;
   }
   weft_mutex_lock(&peers->calls_lock);
-  is_early = may_be_early_locked(arrival);
+  bool is_early = may_be_early_locked(arrival);
   if (is_early) {
     early = weft_unnamed_put_locked(sender, early);
+  } else {
+    weft_unnamed_release_to(early, &status, &value);
   }
   bool is_too_much = weft_unnamed_is_too_much_locked(sender);
   weft_mutex_unlock(&peers->calls_lock);
@@ -278,10 +286,13 @@ static void receive_value(weft_peer_t* peer, const weft_frame_t* frame) {
       .id = frame->id,
       .has_more = (frame->flags & WEFT_FRAME_MORE) != 0,
   };
-  if (keep_early(&arrival, frame)) {
+  weft_delivery_read_outcome(peer, frame, &status, &value);
+  weft_mutex_lock(&peers->calls_lock);
+  bool is_early = may_be_early_locked(&arrival);
+  weft_mutex_unlock(&peers->calls_lock);
+  if (is_early && keep_early(&arrival, frame, status, value)) {
     return;
   }
-  weft_delivery_read_outcome(peer, frame, &status, &value);
   weft_mutex_lock(&peers->calls_lock);
   import_t* import = arrive_locked(&arrival);
   weft_mutex_unlock(&peers->calls_lock);

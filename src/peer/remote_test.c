@@ -400,6 +400,51 @@ static void early_outcomes_of_one_owner_are_bounded(void** state) {
   weft_peer_kit_close(&kit);
 }
 
+// An outcome that is early holds a future of its sender, whose value comes at
+// once: it is known by then.
+static void what_an_early_outcome_names_is_known(void** state) {
+  enum { INNER = 9 };
+  weft_peer_kit_t kit;
+  struct {
+    weft_frame_t head;
+    uint8_t body[32];
+  } outer = {
+      .head = {.size_bytes = sizeof(outer),
+               .type = WEFT_FRAME_VALUE,
+               .id = ID,
+               .target_index = weft_holder_make(1, 1),
+               .value_count = 1,
+               .kinds = 27,
+               .timeout_ns = INT64_MAX},
+      .body = {0xc7, 24,
+               WEFT_EXTENSION_FUTURE, [11] = INNER, [19] = 1, [21] = 2},
+  };
+  const weft_frame_t inner = {
+      .type = WEFT_FRAME_VALUE,
+      .id = INNER,
+      .target_index = weft_holder_make(2, 1),
+  };
+  const weft_value_t five = weft_int64(5);
+  weft_value_t value = weft_none();
+  weft_future_t* future = NULL;
+  int64_t number = 0;
+  (void)state;
+  open_links(&kit);
+  weft_peer_kit_write(&kit, 2, 0, &outer, sizeof(outer));
+  weft_peer_kit_tell_scalars(&kit, 2, 0, &inner, &five, 1);
+  weft_peer_kit_run(&kit);
+  step(&kit, 'C');
+  step(&kit, 'f');
+  weft_kit_assert_ok(weft_future_result(named, &value));
+  weft_kit_assert_ok(weft_value_as_future(value, &future));
+  assert_true(weft_future_is_done(future));
+  weft_kit_assert_ok(weft_future_result(future, &value));
+  weft_kit_assert_ok(weft_value_as_int64(value, &number));
+  assert_int_equal(number, 5);
+  expect_ended(&kit);
+  weft_peer_kit_close(&kit);
+}
+
 static void early_outcomes_of_many_owners_end_their_sender(void** state) {
   weft_peer_kit_t kit;
   (void)state;
@@ -528,6 +573,7 @@ int main(void) {
       cmocka_unit_test(only_who_makes_a_value_sends_it),
       cmocka_unit_test(an_owner_does_not_change_its_mind_about_the_maker),
       cmocka_unit_test(early_outcomes_of_one_owner_are_bounded),
+      cmocka_unit_test(what_an_early_outcome_names_is_known),
       cmocka_unit_test(early_outcomes_of_many_owners_end_their_sender),
       cmocka_unit_test(what_is_early_is_counted_while_its_owner_is_buried),
       cmocka_unit_test(what_is_said_of_a_life_makes_it_not_known),

@@ -17,10 +17,13 @@ struct weft_unnamed {
   weft_table_node_t node;
   weft_unnamed_t* next_dropped;
   weft_holder_t owner;
+  uint64_t id;
+  // Of its frame.
   size_t size_bytes;
   // To be used if the owner has none; NULL else.
   weft_unnamed_owner_t* spare;
-  _Alignas(8) unsigned char frame[];
+  weft_status_t status;
+  weft_value_t value;
 };
 
 // What a sender has sent of one owner.
@@ -41,14 +44,14 @@ static weft_unnamed_t* early_of(weft_table_node_t* node) {
 // --- Memory -----------------------------------------------------------------
 
 weft_unnamed_t* weft_unnamed_create(weft_peer_t* sender,
-                                    const weft_frame_t* frame) {
+                                    const weft_frame_t* frame,
+                                    weft_status_t status, weft_value_t value) {
   weft_slab_t* slab = sender->runtime->slab;
-  size_t size_bytes = sizeof(weft_unnamed_t) + frame->size_bytes;
-  weft_unnamed_t* early = weft_slab_allocate(slab, size_bytes);
+  weft_unnamed_t* early = weft_slab_allocate(slab, sizeof(*early));
   weft_unnamed_owner_t* spare = weft_slab_allocate(slab, sizeof(*spare));
   if (early == NULL || spare == NULL) {
     if (early != NULL) {
-      weft_slab_free(slab, early, size_bytes);
+      weft_slab_free(slab, early, sizeof(*early));
     }
     if (spare != NULL) {
       weft_slab_free(slab, spare, sizeof(*spare));
@@ -57,35 +60,33 @@ weft_unnamed_t* weft_unnamed_create(weft_peer_t* sender,
   }
   *early = (weft_unnamed_t){
       .owner = frame->target_index,
-      .size_bytes = size_bytes,
+      .id = frame->id,
+      .size_bytes = frame->size_bytes,
       .spare = spare,
+      .status = status,
+      .value = value,
   };
-  memcpy(early->frame, frame, frame->size_bytes);
   return early;
 }
 
-const weft_frame_t* weft_unnamed_frame(const weft_unnamed_t* early) {
-  return (const weft_frame_t*)(const void*)early->frame;
-}
-
-void weft_unnamed_free(weft_peer_t* sender, weft_unnamed_t* early) {
-  weft_slab_t* slab = sender->runtime->slab;
-  if (early->spare != NULL) {
-    weft_slab_free(slab, early->spare, sizeof(*early->spare));
-  }
-  weft_slab_free(slab, early, early->size_bytes);
+void weft_unnamed_release_to(weft_unnamed_t* early, weft_status_t* out_status,
+                             weft_value_t* out_value) {
+  *out_status = early->status;
+  *out_value = early->value;
+  early->status = WEFT_OK;
+  early->value = weft_none();
 }
 
 void weft_unnamed_drop(weft_peer_t* sender, weft_unnamed_t* early) {
+  weft_slab_t* slab = sender->runtime->slab;
   while (early != NULL) {
     weft_unnamed_t* next = early->next_dropped;
-    weft_status_t status = WEFT_OK;
-    weft_value_t value = weft_none();
-    weft_delivery_read_outcome(sender, weft_unnamed_frame(early), &status,
-                               &value);
-    weft_status_release(status);
-    weft_value_release(value);
-    weft_unnamed_free(sender, early);
+    weft_status_release(early->status);
+    weft_value_release(early->value);
+    if (early->spare != NULL) {
+      weft_slab_free(slab, early->spare, sizeof(*early->spare));
+    }
+    weft_slab_free(slab, early, sizeof(*early));
     early = next;
   }
 }
@@ -144,7 +145,6 @@ static weft_unnamed_t* take_all(weft_unnamed_owner_t* of,
 weft_unnamed_t* weft_unnamed_put_locked(weft_peer_t* sender,
                                         weft_unnamed_t* early) {
   weft_unnamed_owner_t* of = find_or_add_owner(sender, early);
-  uint64_t id = weft_unnamed_frame(early)->id;
   if (of != NULL && !of->is_lost &&
       of->bytes + early->size_bytes > PAIR_BYTES) {
     of->is_lost = true;
@@ -152,12 +152,13 @@ weft_unnamed_t* weft_unnamed_put_locked(weft_peer_t* sender,
     of->bytes = 0;
     return take_all(of, early);
   }
-  if (of == NULL || of->is_lost || weft_table_find(&of->outcomes, id) != NULL) {
+  if (of == NULL || of->is_lost ||
+      weft_table_find(&of->outcomes, early->id) != NULL) {
     return early;
   }
   of->bytes += early->size_bytes;
   sender->unnamed_bytes += early->size_bytes;
-  weft_table_insert(&of->outcomes, &early->node, id);
+  weft_table_insert(&of->outcomes, &early->node, early->id);
   return NULL;
 }
 
@@ -199,7 +200,7 @@ static weft_unnamed_owner_t* take_owners_locked(weft_peer_t* sender,
   return taken;
 }
 
-static void forget(weft_peer_t* sender, weft_holder_t owner, bool is_read) {
+static void forget(weft_peer_t* sender, weft_holder_t owner) {
   weft_mutex_lock(&sender->peers->calls_lock);
   weft_unnamed_owner_t* of = take_owners_locked(sender, owner);
   weft_mutex_unlock(&sender->peers->calls_lock);
@@ -208,26 +209,21 @@ static void forget(weft_peer_t* sender, weft_holder_t owner, bool is_read) {
     weft_unnamed_t* list = take_all(of, NULL);
     weft_table_deinit(&of->outcomes);
     weft_slab_free(sender->runtime->slab, of, sizeof(*of));
-    while (!is_read && list != NULL) {
-      weft_unnamed_t* early = list;
-      list = early->next_dropped;
-      weft_unnamed_free(sender, early);
-    }
     weft_unnamed_drop(sender, list);
     of = next;
   }
 }
 
 static void forget_owner(weft_peer_t* sender, void* user) {
-  forget(sender, *(const weft_holder_t*)user, true);
+  forget(sender, *(const weft_holder_t*)user);
 }
 
 void weft_unnamed_strike_off(weft_peer_t* peer) {
   weft_holder_t holder = weft_peer_holder(peer);
-  forget(peer, 0, true);
+  forget(peer, 0);
   weft_peers_visit(peer->peers, forget_owner, &holder);
 }
 
 void weft_unnamed_end(weft_peer_t* peer) {
-  forget(peer, 0, false);
+  forget(peer, 0);
 }

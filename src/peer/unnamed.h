@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Outcomes that came before the frame that names their future, which comes
-// another way. They are kept as frames, by who sent them and whose future it
-// is. That is little: between two looks at the owner's lane no more of them
-// come than the sender's lane holds. When there is more, either of the two
-// does what no runtime does, and it cannot be told who: a maker sends what the
-// owner asks it to. So what there is of these two is dropped, and futures of
-// this owner that this sender makes fail when they are named. One who keeps on
-// with the names of many owners is the one who lies.
+// another way. They are read when they come, for what they name is in use from
+// then on, and kept by who sent them and whose future it is. That is little:
+// between two looks at the owner's lane no more of them come than the sender's
+// lane holds. When there is more, either of the two does what no runtime does,
+// and it cannot be told who: a maker sends what the owner asks it to. So what
+// there is of these two is dropped, and futures of this owner that this sender
+// makes fail when they are named. One who keeps on with the names of many
+// owners is the one who lies.
 //
 // Thread: any. Locks: `calls_lock`, where it says so.
 
@@ -19,10 +20,14 @@
 typedef struct weft_unnamed weft_unnamed_t;
 typedef struct weft_unnamed_owner weft_unnamed_owner_t;
 
-// A copy of a frame that is an outcome. NULL without memory. No lock is held.
+// An outcome that was read from `frame`. NULL without memory. No lock is held.
+// Owns: takes `status` and `value` over, but not when it fails.
 weft_unnamed_t* weft_unnamed_create(weft_peer_t* sender,
-                                    const weft_frame_t* frame);
-const weft_frame_t* weft_unnamed_frame(const weft_unnamed_t* early);
+                                    const weft_frame_t* frame,
+                                    weft_status_t status, weft_value_t value);
+// What it holds, which is the caller's from here on.
+void weft_unnamed_release_to(weft_unnamed_t* early, weft_status_t* out_status,
+                             weft_value_t* out_value);
 // Keeps it. Returns what is to be dropped: a list, or NULL. `calls_lock` is
 // held.
 weft_unnamed_t* weft_unnamed_put_locked(weft_peer_t* sender,
@@ -34,9 +39,7 @@ bool weft_unnamed_is_too_much_locked(const weft_peer_t* sender);
 weft_unnamed_t* weft_unnamed_take_locked(weft_peer_t* sender,
                                          weft_holder_t owner, uint64_t id,
                                          bool* out_is_lost);
-// Frees one whose frame was read.
-void weft_unnamed_free(weft_peer_t* sender, weft_unnamed_t* early);
-// Gives back what a list of them was lent, and frees them. NULL is fine.
+// Frees a list of them, with what they hold. NULL is fine. No lock is held.
 void weft_unnamed_drop(weft_peer_t* sender, weft_unnamed_t* early);
 
 // The peer is dead: nothing of it, or of its futures, is waited for.
