@@ -289,8 +289,9 @@ typedef struct weft_window {
   // those that are.
   uint32_t in;
   uint32_t done;
-  // `credit` is on its way out.
+  // `credit` is on its way out; and is to be sent again.
   bool is_telling;
+  bool is_due;
   weft_outgoing_t credit;
 } weft_window_t;
 

@@ -133,28 +133,44 @@ static weft_status_t write_credit(weft_outgoing_t* outgoing,
       write_count(peer, window->node.key & ~OURS, window->done));
   window->in -= window->done < window->in ? window->done : window->in;
   window->done = 0;
+  window->is_due = false;
   return WEFT_OK;
 }
 
-static void end_credit(weft_outgoing_t* outgoing, weft_peer_t* peer) {
-  weft_window_t* window = WEFT_CONTAINER_OF(outgoing, weft_window_t, credit);
-  weft_mutex_lock(&peer->lock);
-  window->is_telling = false;
-  if (window->done == 0 && window->in == 0) {
-    remove_window(peer, window);
-  }
-  weft_mutex_unlock(&peer->lock);
-}
+static void end_credit(weft_outgoing_t* outgoing, weft_peer_t* peer);
 
 // What is to be told of a window, if it is time; NULL else. The lock is held.
 static weft_outgoing_t* tell_locked(weft_window_t* window, uint32_t batch) {
-  if (window == NULL || window->done < batch || window->is_telling) {
+  if (window == NULL || window->done < batch) {
+    return NULL;
+  }
+  if (window->is_telling) {
+    window->is_due = true;
     return NULL;
   }
   window->is_telling = true;
   window->credit.write = write_credit;
   window->credit.end = end_credit;
   return &window->credit;
+}
+
+// Only what became due since it was written is told again: to the dead nothing
+// is written, and what is done would stay.
+static void end_credit(weft_outgoing_t* outgoing, weft_peer_t* peer) {
+  weft_window_t* window = WEFT_CONTAINER_OF(outgoing, weft_window_t, credit);
+  weft_outgoing_t* credit = NULL;
+  weft_mutex_lock(&peer->lock);
+  window->is_telling = false;
+  if (window->is_due) {
+    window->is_due = false;
+    credit = tell_locked(window, 1);
+  } else if (window->done == 0 && window->in == 0) {
+    remove_window(peer, window);
+  }
+  weft_mutex_unlock(&peer->lock);
+  if (credit != NULL) {
+    weft_peer_send(peer, credit);
+  }
 }
 
 // Counts messages, or tells of them at once if there is no memory to count. The

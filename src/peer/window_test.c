@@ -220,6 +220,53 @@ static void credit_waits_for_the_link(void** state) {
   weft_peer_kit_close(&place.kit);
 }
 
+static void (*end_credit)(weft_outgoing_t* outgoing, weft_peer_t* peer);
+
+// As another thread may, between the frame and the end of its sending.
+static void end_late(weft_outgoing_t* outgoing, weft_peer_t* peer) {
+  weft_window_done(peer, 9, 4, 3);
+  weft_windows_end(peer->peers, 9, 4);
+  end_credit(outgoing, peer);
+}
+
+static void what_is_done_while_credit_goes_out_is_told_too(void** state) {
+  place_t place;
+  (void)state;
+  weft_peer_kit_open(&place.kit, 1);
+  place.peer = weft_peer_kit_peer(&place.kit, 0, 1);
+  weft_window_done(place.peer, 9, 4, WEFT_WINDOW_BATCH);
+  weft_dlist_node_t* node = weft_dlist_first(&place.peer->outbox);
+  assert_non_null(node);
+  if (node != NULL) {
+    weft_outgoing_t* credit = WEFT_CONTAINER_OF(node, weft_outgoing_t, node);
+    end_credit = credit->end;
+    credit->end = end_late;
+  }
+  weft_peer_kit_connect(&place.kit, 0, 1);
+  const weft_frame_t* frame =
+      weft_peer_kit_expect(&place.kit, 1, 0, WEFT_FRAME_CREDIT);
+  assert_int_equal(frame->id, WEFT_WINDOW_BATCH);
+  frame = weft_peer_kit_expect(&place.kit, 1, 0, WEFT_FRAME_CREDIT);
+  assert_int_equal(frame->id, 3);
+  assert_int_equal(window_count(&place), 0);
+  weft_peer_kit_close(&place.kit);
+}
+
+static void credit_that_is_due_ends_with_the_peer(void** state) {
+  place_t place;
+  (void)state;
+  weft_peer_kit_open(&place.kit, 1);
+  place.peer = weft_peer_kit_peer(&place.kit, 0, 1);
+  weft_window_done(place.peer, 9, 4, WEFT_WINDOW_BATCH);
+  weft_windows_end(place.peer->peers, 9, 4);
+  weft_peers_lose(place.kit.members[0].runtime, 1, 1,
+                  weft_status_from_code(WEFT_STATUS_PEER_DIED));
+  weft_peer_kit_run(&place.kit);
+  assert_int_equal(place.kit.members[0].died[1], 1);
+  assert_true(weft_dlist_is_empty(&place.peer->outbox));
+  weft_peer_kit_close(&place.kit);
+}
+
 static void the_dead_are_told_nothing(void** state) {
   place_t place;
   (void)state;
@@ -329,6 +376,8 @@ int main(void) {
       cmocka_unit_test(both_directions_count_for_themselves),
       cmocka_unit_test(the_end_of_an_actor_is_the_end_of_its_window),
       cmocka_unit_test(credit_waits_for_the_link),
+      cmocka_unit_test(what_is_done_while_credit_goes_out_is_told_too),
+      cmocka_unit_test(credit_that_is_due_ends_with_the_peer),
       cmocka_unit_test(the_dead_are_told_nothing),
       cmocka_unit_test(without_memory_there_is_no_window),
   };
