@@ -225,9 +225,11 @@ weft_status_t weft_imports_storage(weft_imports_t* imports,
 // True, and what it is, for a storage that is such a loan.
 bool weft_imports_find(weft_imports_t* imports, const weft_storage_t* storage,
                        weft_borrowed_t* out_borrowed);
-// Forgets a segment that its owner has dropped; storages keep it.
-void weft_imports_drop(weft_imports_t* imports, weft_holder_t owner,
-                       uint32_t segment);
+// Forgets a segment that is gone, as `from` says, who sent it: all that anybody
+// has sent as that if `from` is the owner, else what `from` has; storages keep
+// it. False while another has sent it too.
+bool weft_imports_drop(weft_imports_t* imports, weft_holder_t from,
+                       weft_holder_t owner, uint32_t segment);
 // Forgets the segments of a runtime that is dead, and what it sent of others;
 // storages keep theirs.
 void weft_imports_strike_off(weft_imports_t* imports, weft_holder_t holder);

@@ -283,20 +283,24 @@ weft_status_t weft_imports_add(weft_imports_t* imports, weft_holder_t from,
   return list(imports, entry);
 }
 
-void weft_imports_drop(weft_imports_t* imports, weft_holder_t owner,
-                       uint32_t segment) {
+bool weft_imports_drop(weft_imports_t* imports, weft_holder_t from,
+                       weft_holder_t owner, uint32_t segment) {
   entry_t* unused = NULL;
+  bool is_gone = true;
   weft_mutex_lock(&imports->lock);
   entry_t** place = bucket_of(imports, owner, segment);
   while (*place != NULL) {
-    if (is_of(*place, owner, segment)) {
+    bool is_same = is_of(*place, owner, segment);
+    if (is_same && (from == owner || (*place)->from == from)) {
       unused = unlist_locked(place, unused);
     } else {
+      is_gone = is_gone && !is_same;
       place = &(*place)->next;
     }
   }
   weft_mutex_unlock(&imports->lock);
   free_entries(imports, unused);
+  return is_gone;
 }
 
 // Takes what has to do with a runtime, or everything, out of the table; returns

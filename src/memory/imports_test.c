@@ -43,6 +43,10 @@ static weft_status_t add(pair_t* pair) {
                           descriptor_of(pair, pair->name.segment));
 }
 
+static bool drop(pair_t* pair, weft_holder_t from, uint32_t segment) {
+  return weft_imports_drop(pair->imports, from, pair->owner_id, segment);
+}
+
 static void pair_init(pair_t* pair) {
   memset(pair, 0, sizeof(*pair));
   weft_memory_kit_init(&pair->owner, 0);
@@ -192,18 +196,18 @@ static void a_dropped_segment_is_forgotten(void** state) {
   pair_t pair;
   pair_init(&pair);
   weft_kit_assert_ok(add(&pair));
-  weft_imports_drop(pair.imports, pair.owner_id, pair.name.segment + 1);
+  (void)drop(&pair, pair.owner_id, pair.name.segment + 1);
   weft_storage_t* storage = borrow(&pair);
   uint64_t mapping;
   int descriptor = weft_imports_descriptor(pair.imports, storage, &mapping);
   weft_storage_release(storage);
-  weft_imports_drop(pair.imports, pair.owner_id, pair.name.segment);
+  (void)drop(&pair, pair.owner_id, pair.name.segment);
   assert_int_equal(fcntl(descriptor, F_GETFD), -1);
-  weft_imports_drop(pair.imports, pair.owner_id, pair.name.segment);
+  (void)drop(&pair, pair.owner_id, pair.name.segment);
   // It may come again.
   weft_kit_assert_ok(add(&pair));
   storage = borrow(&pair);
-  weft_imports_drop(pair.imports, pair.owner_id, pair.name.segment);
+  (void)drop(&pair, pair.owner_id, pair.name.segment);
   weft_storage_release(storage);
   assert_int_equal(release_count(&pair), 2);
   pair_deinit(&pair);
@@ -242,7 +246,7 @@ static void borrow_and_release(size_t index, void* user) {
     weft_status_code_t code = weft_status_ignore(status);
     weft_assert(code == WEFT_STATUS_OK || code == WEFT_STATUS_NOT_FOUND);
     if (index == 0 && i % 4 == 0) {
-      weft_imports_drop(pair->imports, pair->owner_id, pair->name.segment);
+      (void)drop(pair, pair->owner_id, pair->name.segment);
     } else if (index == 1 && i % 16 == 0) {
       weft_imports_strike_off(pair->imports, pair->owner_id);
     }
@@ -426,6 +430,32 @@ static void what_is_sent_in_anothers_name_is_that_for_its_sender(void** state) {
   pair_deinit(&pair);
 }
 
+// Rank 7 and rank 8 send the owner's memory, and each says that it is gone.
+static void only_its_sender_or_the_owner_drops_a_segment(void** state) {
+  (void)state;
+  pair_t pair;
+  weft_holder_t ranks[] = {weft_memory_kit_rank(7), weft_memory_kit_rank(8)};
+  uint32_t segment;
+  pair_init(&pair);
+  segment = pair.name.segment;
+  for (int by_owner = 0; by_owner < 2; by_owner++) {
+    for (int i = 0; i < 2; i++) {
+      weft_kit_assert_ok(weft_imports_add(pair.imports, ranks[i], pair.owner_id,
+                                          segment,
+                                          descriptor_of(&pair, segment)));
+    }
+    assert_false(drop(&pair, weft_memory_kit_rank(9), segment));
+    assert_false(drop(&pair, ranks[0], segment));
+    assert_null(borrow_by(&pair, ranks[0]));
+    weft_storage_t* kept = borrow_by(&pair, ranks[1]);
+    assert_non_null(kept);
+    weft_storage_release(kept);
+    assert_true(drop(&pair, by_owner ? pair.owner_id : ranks[1], segment));
+    assert_null(borrow_by(&pair, ranks[1]));
+  }
+  pair_deinit(&pair);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(what_the_owner_writes_is_read),
@@ -433,6 +463,7 @@ int main(void) {
       cmocka_unit_test(only_what_is_there_is_read),
       cmocka_unit_test(only_shared_memory_is_mapped),
       cmocka_unit_test(a_storage_keeps_its_segment),
+      cmocka_unit_test(only_its_sender_or_the_owner_drops_a_segment),
       cmocka_unit_test(a_dropped_segment_is_forgotten),
       cmocka_unit_test(a_forked_child_tells_nobody),
       cmocka_unit_test(threads_share_imports),

@@ -434,6 +434,35 @@ static void memory_of_a_life_makes_it_not_known(void** state) {
   weft_inbox_close(&kit);
 }
 
+// Rank 3 says so to the owner, and to the reader, who goes on to read.
+static void a_segment_of_another_is_not_a_liars_to_drop(void** state) {
+  weft_peer_kit_t kit;
+  weft_borrowed_t borrowed;
+  (void)state;
+  open_forger(&kit);
+  weft_value_t value = receive_tensor(&kit, &borrowed);
+  const weft_table_t* shown = &weft_peer_kit_peer(&kit, 0, 1)->segments;
+  const weft_frame_t frame = {
+      .size_bytes = sizeof(frame),
+      .type = WEFT_FRAME_DROP,
+      .id = borrowed.name.segment,
+      .target_index = weft_holder_make(0, 1),
+      .timeout_ns = INT64_MAX,
+  };
+  size_t count = shown->count;
+  assert_int_not_equal(count, 0);
+  for (uint32_t rank = 0; rank < 2; rank++) {
+    weft_peer_t* forger = weft_peer_kit_peer(&kit, rank, 3);
+    forger->sink.vtable->frame(&forger->sink, &frame, sizeof(frame));
+    weft_peer_kit_run(&kit);
+  }
+  assert_int_equal(shown->count, count);
+  weft_value_release(value);
+  value = receive_tensor(&kit, &borrowed);
+  weft_value_release(value);
+  weft_inbox_close(&kit);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_body_that_makes_no_sense_is_an_error),
@@ -448,6 +477,7 @@ int main(void) {
       cmocka_unit_test(who_believes_in_a_loan_is_not_to_blame),
       cmocka_unit_test(what_others_hold_is_not_a_liars_to_end_or_keep),
       cmocka_unit_test(loans_of_a_life_that_is_not_known_leave_nothing),
+      cmocka_unit_test(a_segment_of_another_is_not_a_liars_to_drop),
       cmocka_unit_test(memory_of_a_life_makes_it_not_known),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -101,7 +101,8 @@ void weft_loans_receive(weft_peer_t* peer, const weft_frame_t* frame) {
 // A segment is gone, on its way to be told.
 typedef struct dropped {
   weft_outgoing_t outgoing;
-  uint32_t segment;
+  // Owner << 32 | segment.
+  uint64_t tag;
 } dropped_t;
 
 static weft_status_t write_dropped(weft_outgoing_t* outgoing,
@@ -109,7 +110,8 @@ static weft_status_t write_dropped(weft_outgoing_t* outgoing,
   const dropped_t* dropped = WEFT_CONTAINER_OF(outgoing, dropped_t, outgoing);
   weft_frame_t frame = {
       .type = WEFT_FRAME_DROP,
-      .id = dropped->segment,
+      .id = (uint32_t)dropped->tag,
+      .target_index = (uint32_t)(dropped->tag >> 32),
       .timeout_ns = INT64_MAX,
   };
   return weft_peer_write_locked(peer, &frame, NULL, 0, WEFT_LINK_RESERVED);
@@ -124,8 +126,7 @@ static void end_dropped(weft_outgoing_t* outgoing, weft_peer_t* peer) {
 // Tells one peer, if it was shown the segment.
 static void tell_dropped(weft_peer_t* peer, void* user) {
   weft_slab_t* slab = peer->runtime->slab;
-  uint32_t segment = *(const uint32_t*)user;
-  uint64_t tag = (uint64_t)weft_peers_self(peer->peers) << 32 | segment;
+  uint64_t tag = *(const uint64_t*)user;
   weft_mutex_lock(&peer->lock);
   weft_table_node_t* node = weft_table_remove(&peer->segments, tag);
   weft_mutex_unlock(&peer->lock);
@@ -138,22 +139,35 @@ static void tell_dropped(weft_peer_t* peer, void* user) {
   if (dropped != NULL) {
     *dropped = (dropped_t){
         .outgoing = {.write = write_dropped, .end = end_dropped},
-        .segment = segment,
+        .tag = tag,
     };
     weft_peer_send(peer, &dropped->outgoing);
   }
 }
 
+static void tell_all_dropped(weft_peers_t* peers, weft_holder_t owner,
+                             uint32_t segment) {
+  uint64_t tag = (uint64_t)owner << 32 | segment;
+  weft_peers_visit(peers, tell_dropped, &tag);
+}
+
 void weft_loans_tell_dropped(weft_peers_t* peers) {
   uint32_t segment;
   while (weft_arena_take_dropped(weft_memory_arena(peers->runtime), &segment)) {
-    weft_peers_visit(peers, tell_dropped, &segment);
+    tell_all_dropped(peers, weft_peers_self(peers), segment);
   }
 }
 
+// It is passed on as the segment was, once nobody says any more that there is
+// one. What is gone of this runtime's own nobody else says.
 void weft_loans_receive_drop(weft_peer_t* peer, const weft_frame_t* frame) {
-  weft_imports_drop(weft_memory_imports(peer->runtime), weft_peer_holder(peer),
-                    (uint32_t)frame->id);
+  weft_imports_t* imports = weft_memory_imports(peer->runtime);
+  weft_holder_t owner = frame->target_index;
+  uint32_t segment = (uint32_t)frame->id;
+  if (owner != weft_peers_self(peer->peers) &&
+      weft_imports_drop(imports, weft_peer_holder(peer), owner, segment)) {
+    tell_all_dropped(peer->peers, owner, segment);
+  }
 }
 
 void weft_loans_strike_off(weft_peer_t* peer) {

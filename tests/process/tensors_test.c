@@ -253,6 +253,31 @@ static void blocks_are_used_again(weft_runtime_t* runtime) {
   assert_int_equal(puppet_own_figures(runtime).of[FIGURE_MAPPINGS], mappings);
 }
 
+static void small_arena(weft_runtime_options_t* options) {
+  options->arena_limit_bytes = 64 << 20;
+}
+
+// Each tensor is in a segment of its own, of which few are kept: a rank that
+// was shown them by another than their owner keeps no more.
+static void what_is_passed_on_is_dropped_too(weft_runtime_t* runtime) {
+  enum { SEGMENTS = 40, MORE = 4096, FIRST = 3 << 19 };
+  weft_actor_t first = puppet_spawn(runtime, 1);
+  weft_actor_t second = puppet_spawn(runtime, 2);
+  puppet_figures_t before = puppet_figures(runtime, second);
+  puppet_figures_t now;
+  for (int i = 0; i < SEGMENTS; i++) {
+    weft_value_t tensor = puppet_tensor(runtime, FIRST + i * MORE, true);
+    weft_value_t sum;
+    weft_kit_assert_ok(
+        puppet_relay(runtime, first, second, PUPPET_SUM, tensor, &sum));
+    weft_value_release(tensor);
+  }
+  puppet_expect_nothing_lent(runtime);
+  do {
+    now = puppet_figures(runtime, second);
+  } while (now.of[FIGURE_MAPPINGS] > before.of[FIGURE_MAPPINGS] + SEGMENTS / 2);
+}
+
 int main(int argument_count, char** arguments) {
   static const process_test_t tests[] = {
       PROCESS_TEST(private_tensors_are_copied_once, 2),
@@ -261,6 +286,10 @@ int main(int argument_count, char** arguments) {
       PROCESS_TEST(views_of_shared_tensors_are_lent, 2),
       PROCESS_TEST(tensors_without_elements_or_dimensions_arrive, 2),
       PROCESS_TEST(a_loan_is_passed_on_without_a_copy, 3),
+      {.name = "what_is_passed_on_is_dropped_too",
+       .size = 3,
+       .run = what_is_passed_on_is_dropped_too,
+       .prepare = small_arena},
       PROCESS_TEST(many_tensors_go_in_one_message, 2),
       PROCESS_TEST_OF_DEATH(what_a_dead_process_has_lent_stays_readable, 3, 2),
       PROCESS_TEST_OF_DEATH(loans_of_a_dead_process_end, 2, 2),
