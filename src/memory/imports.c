@@ -18,7 +18,7 @@ typedef struct import {
   weft_imports_t* imports;
   weft_memfd_t memfd;
   // See `weft_memfd_identity`; and its number here.
-  uint64_t identity;
+  weft_memfd_identity_t identity;
   uint64_t mapping;
   // Its entries in the table; and those, and storages.
   uint32_t listed;
@@ -96,13 +96,15 @@ static import_t* find_import_locked(weft_imports_t* imports,
 
 // The same memory under the same name, whoever has sent it.
 static import_t* find_same_locked(weft_imports_t* imports, weft_holder_t owner,
-                                  uint32_t segment, uint64_t identity) {
+                                  uint32_t segment,
+                                  weft_memfd_identity_t identity) {
   const entry_t* entry = *bucket_of(imports, owner, segment);
-  while (entry != NULL && (!is_of(entry, owner, segment) ||
-                           entry->import->identity != identity)) {
+  while (entry != NULL &&
+         (!is_of(entry, owner, segment) ||
+          !weft_memfd_is_same(entry->import->identity, identity))) {
     entry = entry->next;
   }
-  return entry != NULL && identity != 0 ? entry->import : NULL;
+  return entry != NULL ? entry->import : NULL;
 }
 
 static uint32_t count_locked(weft_imports_t* imports, weft_holder_t from) {
@@ -170,7 +172,7 @@ static weft_status_t no_memory(void) {
 // Owns: takes `descriptor` over, also on failure.
 static weft_status_t make_import(weft_imports_t* imports, int descriptor,
                                  import_t** out_import) {
-  uint64_t identity = weft_memfd_identity(descriptor);
+  weft_memfd_identity_t identity = weft_memfd_identity(descriptor);
   import_t* import =
       weft_memory_allocate_zeroed(imports->allocator, sizeof(*import));
   if (import == NULL) {
@@ -223,7 +225,7 @@ static bool list_locked(weft_imports_t* imports, entry_t* entry,
 // Finds what is mapped already, with a hold; false when the owner has sent the
 // segment itself, and nobody else need.
 static bool hold_known(weft_imports_t* imports, const entry_t* entry,
-                       uint64_t identity, import_t** out_import) {
+                       weft_memfd_identity_t identity, import_t** out_import) {
   weft_mutex_lock(&imports->lock);
   bool is_needed =
       entry->from == entry->owner ||

@@ -196,10 +196,20 @@ void weft_memfd_populate(const weft_memfd_t* memfd, size_t offset_bytes,
 
 // --- The end ----------------------------------------------------------------
 
-uint64_t weft_memfd_identity(int descriptor) {
+weft_memfd_identity_t weft_memfd_identity(int descriptor) {
   struct stat stat;
-  return fstat(descriptor, &stat) == 0 && S_ISREG(stat.st_mode) ? stat.st_ino
-                                                                : 0;
+  weft_memfd_identity_t identity = {0, 0};
+  if (fstat(descriptor, &stat) == 0 && S_ISREG(stat.st_mode)) {
+    identity.device = stat.st_dev;
+    identity.number = stat.st_ino;
+  }
+  return identity;
+}
+
+bool weft_memfd_is_same(weft_memfd_identity_t one,
+                        weft_memfd_identity_t other) {
+  return one.number != 0 && one.number == other.number &&
+         one.device == other.device;
 }
 
 void weft_memfd_close_descriptor(weft_memfd_t* memfd) {

@@ -51,9 +51,17 @@ weft_status_t weft_memfd_map(int descriptor, size_t size_bytes,
 void weft_memfd_populate(const weft_memfd_t* memfd, size_t offset_bytes,
                          size_t size_bytes);
 
-// The number by which the kernel tells memory from all other that there is now;
-// 0 for a descriptor of something else.
-uint64_t weft_memfd_identity(int descriptor);
+// By which the kernel tells memory from all other that there is now: numbers of
+// one file system, of which there are several for memory, mean nothing in
+// another. All 0 for a descriptor of something else.
+typedef struct weft_memfd_identity {
+  uint64_t device;
+  uint64_t number;
+} weft_memfd_identity_t;
+
+weft_memfd_identity_t weft_memfd_identity(int descriptor);
+// Whether both are of the same memory; never for something else.
+bool weft_memfd_is_same(weft_memfd_identity_t one, weft_memfd_identity_t other);
 
 // Closes the descriptor and keeps the mapping.
 void weft_memfd_close_descriptor(weft_memfd_t* memfd);

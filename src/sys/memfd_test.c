@@ -67,6 +67,31 @@ static void what_a_peer_sends_is_looked_at(void** state) {
   weft_memfd_release(&made);
 }
 
+// Numbers of another file system are other numbers: a regular file's here.
+static void memory_is_told_from_all_other(void** state) {
+  (void)state;
+  weft_memfd_t made[2];
+  for (int i = 0; i < 2; i++) {
+    weft_kit_assert_ok(
+        weft_memfd_create("test", 1, WEFT_MEMFD_ONE_WRITER, &made[i]));
+  }
+  int again = dup(made[0].descriptor);
+  int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+  weft_memfd_identity_t one = weft_memfd_identity(made[0].descriptor);
+  assert_true(weft_memfd_is_same(one, weft_memfd_identity(again)));
+  assert_false(
+      weft_memfd_is_same(one, weft_memfd_identity(made[1].descriptor)));
+  weft_memfd_identity_t elsewhere = weft_memfd_identity(file);
+  elsewhere.number = one.number;
+  assert_false(weft_memfd_is_same(one, elsewhere));
+  (void)close(again);
+  (void)close(file);
+  weft_memfd_release(&made[0]);
+  weft_memfd_release(&made[1]);
+  weft_memfd_identity_t none = weft_memfd_identity(-1);
+  assert_false(weft_memfd_is_same(none, none));
+}
+
 static void running_out_is_a_status(void** state) {
   (void)state;
   weft_memfd_t made;
@@ -100,6 +125,7 @@ int main(void) {
       cmocka_unit_test(what_one_writes_the_other_reads),
       cmocka_unit_test(only_the_maker_writes_where_there_is_one_writer),
       cmocka_unit_test(what_a_peer_sends_is_looked_at),
+      cmocka_unit_test(memory_is_told_from_all_other),
       cmocka_unit_test(running_out_is_a_status),
       cmocka_unit_test(there_is_memory),
   };
