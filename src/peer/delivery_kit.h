@@ -16,6 +16,8 @@ typedef struct weft_inbox {
   uint32_t count;
   // If not 0: the allocation of each reading that fails, counted from 1.
   uint64_t failing;
+  // And all that come after it.
+  bool fails_on;
   // One did.
   bool has_failed;
 } weft_inbox_t;
@@ -27,7 +29,8 @@ static inline void weft_inbox_read(weft_peer_t* peer,
   weft_kit_allocator_t* memory = &weft_peer_kit->memory;
   assert_false(weft_inbox.is_full);
   if (weft_inbox.failing > 0) {
-    weft_kit_allocator_fail(memory, weft_inbox.failing - 1, 1);
+    weft_kit_allocator_fail(memory, weft_inbox.failing - 1,
+                            weft_inbox.fails_on ? UINT64_MAX : 1);
   }
   weft_status_release(weft_inbox.status);
   weft_inbox.status = weft_delivery_read(peer, frame, &weft_inbox.delivery);

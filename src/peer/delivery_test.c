@@ -427,14 +427,14 @@ static void packing_without_memory_fails_and_leaves_nothing(void** state) {
   weft_inbox_close(&kit);
 }
 
-static void reading_without_memory_fails_and_gives_loans_back(void** state) {
+static void read_without_memory(bool fails_on) {
   weft_peer_kit_t kit;
   weft_value_t values[KINDS + 1];
   weft_named_value_t named;
-  (void)state;
   weft_inbox_open(&kit);
   weft_arguments_t arguments = make_load(&kit, values, &named);
   weft_inbox.failing = 1;
+  weft_inbox.fails_on = fails_on;
   weft_kit_assert_ok(weft_peer_kit_send(&kit, 0, 1, &arguments));
   while (weft_inbox.has_failed) {
     if (!weft_inbox.is_full) {
@@ -451,6 +451,12 @@ static void reading_without_memory_fails_and_gives_loans_back(void** state) {
   assert_int_equal(weft_inbox.delivery.count, KINDS + 2);
   release_all(values, KINDS + 1);
   weft_inbox_close(&kit);
+}
+
+static void reading_without_memory_fails_and_gives_loans_back(void** state) {
+  (void)state;
+  read_without_memory(false);
+  read_without_memory(true);
 }
 
 int main(void) {

@@ -379,11 +379,30 @@ static weft_status_t write_news(weft_outgoing_t* outgoing, weft_peer_t* peer) {
   return write_entries_locked(peer, news->type, &news->entry, 1);
 }
 
+// Without memory it is told now, or the link is closed: what is told of a loan
+// too late would be told never.
+static void tell_now(weft_peer_t* owner, weft_frame_type_t type,
+                     const weft_frame_loan_t* entry) {
+  weft_mutex_lock(&owner->lock);
+  weft_status_t status = weft_peer_state(owner) != WEFT_PEER_DEAD
+                             ? write_entries_locked(owner, type, entry, 1)
+                             : WEFT_OK;
+  weft_peer_flush_locked(owner);
+  weft_mutex_unlock(&owner->lock);
+  if (weft_status_ignore(status) == WEFT_STATUS_WOULD_BLOCK) {
+    weft_peer_break(owner,
+                    weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED,
+                                     "no memory to give back a loan of rank %u",
+                                     owner->rank));
+  }
+}
+
 static void tell(weft_peer_t* owner, weft_frame_type_t type,
                  const weft_frame_loan_t* entry) {
   news_t* news = weft_slab_allocate(owner->runtime->slab, sizeof(*news));
-  // Without memory the block stays lent until the holder ends.
-  if (news != NULL) {
+  if (news == NULL) {
+    tell_now(owner, type, entry);
+  } else {
     *news = (news_t){
         .outgoing = {.write = write_news, .end = end_news},
         .type = type,

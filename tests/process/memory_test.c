@@ -174,6 +174,7 @@ static void two_that_are_full_outlive_a_lack_of_memory(
                        WEFT_ARGUMENTS(weft_int64(1), weft_int64(2))),
         3);
   }
+  puppet_expect_nothing_lent(runtime);
 }
 
 static void flood_and_serve(weft_runtime_t* runtime) {
