@@ -15,8 +15,8 @@
 #include <unistd.h>
 #include <weft/weft.h>
 
-#define SIDE 96
-#define PIXELS ((size_t)SIDE * SIDE)
+#define SIDE INT64_C(96)
+#define PIXELS (SIDE * SIDE)
 #define FILTERS 3
 #define STAGES (FILTERS + 2)
 #define SHOW_NS INT64_C(200000000)
@@ -316,7 +316,7 @@ static weft_status_t consume(weft_runtime_t* runtime, weft_reader_t* reader,
     const weft_tensor_t* frame = NULL;
     WEFT_RETURN_IF_ERROR(weft_value_as_tensor(lease.value, &frame));
     const uint8_t* pixels = weft_tensor_data(frame);
-    for (size_t i = 0; i < PIXELS; i++) {
+    for (int64_t i = 0; i < PIXELS; i++) {
       *out_digest = (*out_digest ^ pixels[i]) * UINT64_C(0x100000001b3);
     }
     be_slow(STAGES - 1);

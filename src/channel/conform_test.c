@@ -56,7 +56,7 @@ static void every_reader_gets_every_value_in_order_body(
 FOR_KINDS(every_reader_gets_every_value_in_order)
 
 static void values_are_numbered_from_0_on_body(weft_channel_case_t* c) {
-  for (uint64_t i = 0; i < 3 * SLOTS; i++) {
+  for (uint64_t i = 0; i < UINT64_C(3) * SLOTS; i++) {
     weft_put(c->writer, 7);
     for (int reader = 0; reader < READERS; reader++) {
       weft_lease_t lease = weft_take(c->readers[reader]);

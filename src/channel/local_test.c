@@ -269,7 +269,7 @@ static void pass_along(weft_runtime_options_t options, uint32_t slot_count) {
     weft_kit_assert_ok(outcome_of(futures[i]));
     assert_int_equal(PASSED, weft_probe_notes(&probes[i]));
     for (int64_t j = 0; j < PASSED; j++) {
-      assert_int_equal(j + 1000 * i, probes[i].notes[j]);
+      assert_int_equal(j + INT64_C(1000) * i, probes[i].notes[j]);
     }
     weft_reader_release(stages[i].reader);
     weft_writer_release(stages[i].writer);
