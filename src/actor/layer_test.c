@@ -188,11 +188,16 @@ static void a_stop_that_takes_too_long_names_who_is_left(void** state) {
     weft_runtime_run(kit->runtime, 1);
     weft_sys_yield();
   }
-  weft_status_t status = weft_runtime_stop(
-      kit->runtime, weft_deadline_after(kit->runtime, WEFT_MS));
-  char text[1024];
-  weft_status_format(status, text, sizeof(text));
-  assert_non_null(strstr(text, "1 actor did not stop"));
+  weft_status_t status = WEFT_OK;
+  char text[1024] = "";
+  // The other one may take longer than that to end.
+  while (strstr(text, "1 actor did not stop") == NULL) {
+    weft_status_release(status);
+    status = weft_runtime_stop(kit->runtime,
+                               weft_deadline_after(kit->runtime, WEFT_MS));
+    weft_status_format(status, text, sizeof(text));
+    assert_int_equal(WEFT_STATUS_DEADLINE_EXCEEDED, weft_status_code(status));
+  }
   assert_non_null(strstr(text, "probe#0 runs do"));
   assert_non_null(strstr(text, "waits for a promise"));
   assert_null(strstr(text, "probe#1"));
