@@ -217,12 +217,14 @@ static weft_task_t* find(weft_worker_t* worker) {
   return task != NULL ? task : steal(worker);
 }
 
-// The same, and looks for frames of other processes if there is none.
+// The same, and looks for frames of other processes if there is none. What the
+// poll posts stands at this worker, and may come of something that is no frame:
+// a link that has ended, or has room.
 static weft_task_t* find_or_poll(weft_worker_t* worker) {
   weft_task_t* task = find(worker);
-  if (task == NULL &&
-      weft_async_poll(weft_async_of(worker->pool->runtime)) > 0) {
-    task = find(worker);
+  if (task == NULL) {
+    (void)weft_async_poll(weft_async_of(worker->pool->runtime));
+    task = weft_pool_queue_is_empty(&worker->queue) ? NULL : find(worker);
   }
   return task;
 }

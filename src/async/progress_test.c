@@ -5,6 +5,8 @@
 
 #include "async/progress.h"
 
+#include <stdlib.h>
+
 #include "async/async_internal.h"
 #include "async/future_kit.h"
 #include "base/assert.h"
@@ -19,6 +21,8 @@ struct frame {
   weft_promise_t* promise;
   weft_task_t* task;
   weft_parker_t* parker;
+  // Something else than a frame, a link that ends say, which no poll counts.
+  bool is_none;
 };
 
 // As lanes do it: whoever sends looks for a sleeper second, a sleeper takes
@@ -82,7 +86,7 @@ static uint32_t fake_poll(weft_progress_t* progress) {
     frame_t copy = *frame;
     frame = copy.next;
     deal_with(fake, &copy);
-    count++;
+    count += copy.is_none ? 0 : 1;
   }
   // Release: pairs with the acquire in `weft_await_word`.
   atomic_fetch_add_explicit(&fake->polled, count, memory_order_release);
@@ -330,6 +334,38 @@ static void an_idle_worker_runs_what_the_bell_was_rung_for(void** state) {
   fake_deinit(&fake);
 }
 
+// Sends something that is no frame while its worker is awake, and so no bell is
+// rung.
+typedef struct sending_task {
+  weft_task_t task;
+  fake_t* fake;
+  frame_t* frame;
+} sending_task_t;
+
+static void run_sending(weft_task_t* task) {
+  sending_task_t* sending = WEFT_CONTAINER_OF(task, sending_task_t, task);
+  send(sending->fake, sending->frame);
+}
+
+static void what_is_no_frame_may_post_tasks_too(void** state) {
+  (void)state;
+  fake_t fake;
+  // A spin would find the task by chance.
+  assert_int_equal(0, setenv("WEFT_SPIN", "0", 1));
+  fake_init(&fake, 1);
+  assert_int_equal(0, unsetenv("WEFT_SPIN"));
+  _Atomic uint32_t ran = 0;
+  brief_t brief = {.task.run = run_brief, .word = &ran};
+  frame_t frame = {.task = &brief.task, .is_none = true};
+  sending_task_t sending = {
+      .task.run = run_sending, .fake = &fake, .frame = &frame};
+  for (uint32_t i = 1; i <= 200; i++) {
+    weft_executor_post(weft_runtime_executor(fake.runtime), &sending.task);
+    weft_await_word(&ran, i);
+  }
+  fake_deinit(&fake);
+}
+
 static void the_thread_that_polls_runs_what_it_finds(void** state) {
   (void)state;
   fake_t fake;
@@ -565,6 +601,7 @@ int main(void) {
       cmocka_unit_test(frames_that_came_before_the_wait_need_no_sleep),
       cmocka_unit_test(a_wait_on_the_bell_ends_at_its_deadline),
       cmocka_unit_test(an_idle_worker_runs_what_the_bell_was_rung_for),
+      cmocka_unit_test(what_is_no_frame_may_post_tasks_too),
       cmocka_unit_test(the_thread_that_polls_runs_what_it_finds),
       cmocka_unit_test(an_idle_thread_has_the_place_while_another_is_busy),
       cmocka_unit_test(frames_are_flushed_after_tasks_and_before_waits),
