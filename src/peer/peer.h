@@ -4,8 +4,9 @@
 // with values in them, calls whose reply is to come, futures that another
 // runtime waits for, loans of memory.
 //
-//   peer.c       who is there: connecting, death, waiting for room
-//   parcel.c     values on their way out;  cargo.c  values that have come
+//   peer.c       who is there: connecting, death
+//   outbox.c     what goes out, and who waits for room
+//   parcel.c     values on their way out;  delivery.c  those that have come
 //   loans.c      what this runtime holds of others' memory
 //   calls.c      replies to come
 //   remote.c, export.c   futures known to other runtimes
