@@ -293,7 +293,7 @@ static weft_status_t do_or_wait(outbound_t* outbound,
   for (;;) {
     weft_peer_waiter_t waiter;
     weft_mutex_lock(&peer->lock);
-    weft_status_t status = weft_peer_state(peer) == WEFT_PEER_DEAD
+    weft_status_t status = peer->reason != WEFT_OK
                                ? weft_status_retain(peer->reason)
                                : step(outbound);
     bool is_full = weft_status_code(status) == WEFT_STATUS_WOULD_BLOCK;

@@ -262,6 +262,7 @@ static void bury(weft_peer_t* peer, weft_status_t reason) {
   bool is_alive = peer->is_closing && peer->obituary == WEFT_OK;
   bool is_first = weft_peer_state(peer) != WEFT_PEER_DEAD;
   if (is_first) {
+    weft_status_release(peer->reason);
     peer->reason = reason;
     set_state_locked(peer, WEFT_PEER_DEAD);
     weft_dlist_move_all(&outbox, &peer->outbox);
@@ -287,11 +288,14 @@ static void bury(weft_peer_t* peer, weft_status_t reason) {
   drop_link(peer);
 }
 
-// Closes the link, if there is one: this side knows why. The lock is held.
-// Owns: takes `reason` over.
+// Closes the link, if there is one: this side knows why, and from here on says
+// so to whoever would send. The lock is held. Owns: takes `reason` over.
 static void close_link_locked(weft_peer_t* peer, weft_status_t reason) {
   if (peer->link != NULL) {
     peer->is_closing = true;
+    if (peer->reason == WEFT_OK) {
+      peer->reason = weft_status_retain(reason);
+    }
     weft_link_close(peer->link, reason);
   } else {
     weft_status_release(reason);

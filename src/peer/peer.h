@@ -120,7 +120,7 @@ struct weft_peer {
   weft_link_t* link;
   // The link has ended, and was the last.
   bool is_closed;
-  // Why it is dead.
+  // Why it is dead, or this side closes the link to it; else WEFT_OK.
   weft_status_t reason;
   // How it died, as the connector said; before the link has ended.
   weft_status_t obituary;
