@@ -282,10 +282,6 @@ static weft_status_t reason_of_end(weft_shm_link_t* link, bool is_closing) {
 static void tell(weft_shm_link_t* link, bool is_closing) {
   weft_status_t reason = reason_of_end(link, is_closing);
   weft_status_code_t code = weft_status_code(reason);
-  // Relaxed: see `link_reserve`.
-  atomic_store_explicit(
-      &link->ended, code == WEFT_STATUS_CLOSED ? code : WEFT_STATUS_PEER_DIED,
-      memory_order_relaxed);
   weft_dlist_remove(&link->node);
   weft_epoll_remove(&link->shm->service.epoll, link->socket);
   weft_socket_shutdown(link->socket);
@@ -294,6 +290,11 @@ static void tell(weft_shm_link_t* link, bool is_closing) {
   } else {
     link->sink->vtable->closed(link->sink, reason);
   }
+  // Behind the call: whoever is refused knows why by then. Relaxed: see
+  // `link_reserve`.
+  atomic_store_explicit(
+      &link->ended, code == WEFT_STATUS_CLOSED ? code : WEFT_STATUS_PEER_DIED,
+      memory_order_relaxed);
   // Acquire: pairs with the release of who retires it.
   uint32_t attention =
       atomic_load_explicit(&link->attention, memory_order_acquire);
