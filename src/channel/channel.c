@@ -144,16 +144,14 @@ static int64_t cut(int64_t deadline_ns) {
   return work_ns < deadline_ns ? work_ns : deadline_ns;
 }
 
-weft_status_t weft_channel_check_work(void) {
+weft_status_t weft_channel_check_work(weft_runtime_t* runtime) {
   int64_t deadline_ns = weft_work_deadline_ns();
   if (weft_work_is_cancelled()) {
     return weft_status_make(WEFT_STATUS_CANCELLED,
                             "the work that uses the channel was cancelled");
   }
-  // In a simulation no time passes while work runs.
-  const weft_thread_t* self = &weft_thread_self;
-  bool is_late = deadline_ns != WEFT_TIME_INFINITE &&
-                 self->pool_thread != NULL && deadline_ns <= weft_sys_now_ns();
+  bool is_late = deadline_ns != WEFT_TIME_INFINITE && runtime != NULL &&
+                 deadline_ns <= weft_runtime_now_ns(runtime);
   return is_late ? weft_status_make(WEFT_STATUS_DEADLINE_EXCEEDED,
                                     "the work that uses the channel is past "
                                     "its deadline")

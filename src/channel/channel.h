@@ -72,8 +72,9 @@ void weft_reader_init(weft_reader_t* reader, const weft_reader_vtable_t* vtable,
 
 // Whether the work at hand may take or write something: once it is cancelled,
 // or past its deadline, nobody hears what it does. Asked for last, so that what
-// came after the cancel is never taken. Errors: CANCELLED; DEADLINE_EXCEEDED.
-weft_status_t weft_channel_check_work(void);
+// came after the cancel is never taken. `runtime` tells the time; NULL once it
+// has stopped. Errors: CANCELLED; DEADLINE_EXCEEDED.
+weft_status_t weft_channel_check_work(weft_runtime_t* runtime);
 
 // --- The channels of a runtime ----------------------------------------------
 

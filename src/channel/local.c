@@ -153,6 +153,8 @@ static void leave_and_unlock(local_t* local) {
 
 // --- What can be done now ---------------------------------------------------
 
+// From here on an end is given by its reader; NULL is the writer.
+
 static weft_status_t closed_status(const local_t* local, const char* why) {
   return weft_status_make(WEFT_STATUS_CLOSED, "channel %s: %s", local->name,
                           why);
@@ -186,6 +188,12 @@ static weft_status_t check_read_locked(const local_t* local,
   return weft_status_from_code(WEFT_STATUS_WOULD_BLOCK);
 }
 
+static weft_status_t check_locked(const local_t* local,
+                                  const local_reader_t* reader) {
+  return reader == NULL ? check_write_locked(local)
+                        : check_read_locked(local, reader);
+}
+
 // --- Waiting ----------------------------------------------------------------
 
 static weft_status_t stayed_full_locked(const local_t* local,
@@ -205,6 +213,14 @@ static weft_status_t stayed_full_locked(const local_t* local,
       (unsigned long long)(local->written - reader->next));
 }
 
+static weft_status_t stayed_empty_locked(const local_reader_t* reader,
+                                         weft_status_t cause) {
+  return weft_status_make_caused(
+      weft_status_code(cause), cause,
+      "channel %s is empty: value %llu has not been written",
+      reader->local->name, (unsigned long long)reader->next);
+}
+
 // Sleeps once. The lock is held on entry and on return, not meanwhile.
 static weft_status_t sleep_locked(local_t* local, weft_dlist_t* waiters,
                                   int64_t deadline_ns) {
@@ -220,12 +236,6 @@ static weft_status_t sleep_locked(local_t* local, weft_dlist_t* waiters,
   return status;
 }
 
-// Whether a sleep ends the wait: nothing has come meanwhile.
-static bool is_over(weft_status_t status, weft_status_t slept) {
-  return slept != WEFT_OK &&
-         weft_status_code(status) == WEFT_STATUS_WOULD_BLOCK;
-}
-
 // The actor that owns an end; NULL for threads.
 static const weft_activity_t* owner_of(
     const weft_activity_t* const _Atomic* owner) {
@@ -233,96 +243,66 @@ static const weft_activity_t* owner_of(
   return atomic_load_explicit(owner, memory_order_relaxed);
 }
 
-// True when the reader that holds the next slot is of the writer's own actor,
-// which cannot release it while it waits.
-static bool waits_for_itself_locked(const local_t* local) {
-  const weft_activity_t* owner = owner_of(&local->writer.owner);
+// True when the other end that is waited for is of the same actor, which does
+// nothing while it waits: the writer, or a reader that holds the next slot.
+static bool waits_for_itself_locked(const local_t* local,
+                                    const local_reader_t* reader) {
+  const weft_activity_t* writer = owner_of(&local->writer.owner);
   uint64_t holders = slot_of(local, local->written)->holders;
+  if (writer == NULL || reader != NULL) {
+    return writer != NULL && owner_of(&reader->base.owner) == writer;
+  }
   bool found = false;
-  for (uint32_t i = 0; owner != NULL && i < local->reader_count; i++) {
+  for (uint32_t i = 0; i < local->reader_count; i++) {
     found |= (holders >> i & 1) != 0 &&
-             owner_of(&local->readers[i].base.owner) == owner;
+             owner_of(&local->readers[i].base.owner) == writer;
   }
   return found;
 }
 
-// Waits until a value can be written.
-static weft_status_t await_slot_locked(local_t* local, int64_t deadline_ns) {
-  weft_status_t status = check_write_locked(local);
-  while (weft_status_code(status) == WEFT_STATUS_WOULD_BLOCK &&
-         deadline_ns != WEFT_TIME_NOW && !waits_for_itself_locked(local)) {
-    weft_status_t slept =
-        sleep_locked(local, &local->write_waiters, deadline_ns);
-    status = check_write_locked(local);
-    if (is_over(status, slept)) {
-      weft_status_release(status);
-      return stayed_full_locked(local, slept);
-    }
-    weft_status_release(slept);
-  }
-  return status == WEFT_OK ? weft_channel_check_work() : status;
-}
-
-static weft_status_t holds_all(const local_reader_t* reader) {
-  const local_t* local = reader->local;
-  return weft_status_make(WEFT_STATUS_DEADLOCK,
-                          "reader %u of channel %s holds all %u slots: it has "
-                          "to release one before more can come",
-                          reader->index, local->name, local->slot_count);
-}
-
-static weft_status_t stayed_empty_locked(const local_reader_t* reader,
-                                         weft_status_t cause) {
-  return weft_status_make_caused(
-      weft_status_code(cause), cause,
-      "channel %s is empty: value %llu has not been written",
-      reader->local->name, (unsigned long long)reader->next);
-}
-
-// Waits until a value can be read.
-static weft_status_t await_value_locked(local_reader_t* reader,
-                                        int64_t deadline_ns) {
-  local_t* local = reader->local;
-  weft_status_t status = check_read_locked(local, reader);
+// Waits until a value can be written, or read.
+static weft_status_t await_locked(local_t* local, const local_reader_t* reader,
+                                  int64_t deadline_ns) {
+  weft_dlist_t* waiters =
+      reader == NULL ? &local->write_waiters : &local->read_waiters;
+  weft_status_t status = check_locked(local, reader);
   while (weft_status_code(status) == WEFT_STATUS_WOULD_BLOCK &&
          deadline_ns != WEFT_TIME_NOW) {
-    const weft_activity_t* owner = owner_of(&reader->base.owner);
-    if (reader->leases == local->slot_count) {
-      return holds_all(reader);
+    if (reader != NULL && reader->leases == local->slot_count) {
+      return weft_status_make(WEFT_STATUS_DEADLOCK,
+                              "reader %u of channel %s holds all %u slots: it "
+                              "has to release one before more can come",
+                              reader->index, local->name, local->slot_count);
     }
-    if (owner != NULL && owner == owner_of(&local->writer.owner)) {
+    if (waits_for_itself_locked(local, reader)) {
       return status;
     }
-    weft_status_t slept =
-        sleep_locked(local, &local->read_waiters, deadline_ns);
-    status = check_read_locked(local, reader);
-    if (is_over(status, slept)) {
-      weft_status_release(status);
-      return stayed_empty_locked(reader, slept);
+    weft_status_t slept = sleep_locked(local, waiters, deadline_ns);
+    status = check_locked(local, reader);
+    if (slept != WEFT_OK &&
+        weft_status_code(status) == WEFT_STATUS_WOULD_BLOCK) {
+      return reader == NULL ? stayed_full_locked(local, slept)
+                            : stayed_empty_locked(reader, slept);
     }
     weft_status_release(slept);
   }
-  return status == WEFT_OK ? weft_channel_check_work() : status;
+  return status == WEFT_OK ? weft_channel_check_work(local->runtime) : status;
 }
 
 // --- Futures that tell ------------------------------------------------------
 
-static bool is_ready_locked(const local_t* local, const ready_t* ready) {
-  weft_status_t status = ready->reader == NULL
-                             ? check_write_locked(local)
-                             : check_read_locked(local, ready->reader);
-  bool is_ready = weft_status_code(status) != WEFT_STATUS_WOULD_BLOCK;
-  weft_status_release(status);
-  return is_ready;
-}
-
-// Moves those whose time has come.
+// Moves those whose time has come: also when their reader has left, as nobody
+// would complete them.
 static void collect_ready_locked(const local_t* local, weft_dlist_t* list,
                                  deed_t* deed) {
   weft_dlist_node_t* node = weft_dlist_first(list);
   while (node != NULL) {
     weft_dlist_node_t* next = weft_dlist_next(list, node);
-    if (is_ready_locked(local, WEFT_CONTAINER_OF(node, ready_t, node))) {
+    const local_reader_t* reader =
+        WEFT_CONTAINER_OF(node, ready_t, node)->reader;
+    bool has_left = reader != NULL && (local->present & bit_of(reader)) == 0;
+    if (has_left || weft_status_ignore(check_locked(local, reader)) !=
+                        WEFT_STATUS_WOULD_BLOCK) {
       weft_dlist_remove(node);
       weft_dlist_append(&deed->completed, node);
     }
@@ -330,7 +310,6 @@ static void collect_ready_locked(const local_t* local, weft_dlist_t* list,
   }
 }
 
-// `reader` NULL: for the writer.
 static weft_status_t ask_ready(local_t* local, const local_reader_t* reader,
                                bool is_now, weft_future_t** out_future) {
   weft_mutex_lock(&local->lock);
@@ -394,7 +373,7 @@ static weft_status_t local_write(weft_writer_t* writer, weft_value_t value,
   deed_t deed;
   deed_init(&deed);
   weft_mutex_lock(&local->lock);
-  weft_status_t status = await_slot_locked(local, deadline_ns);
+  weft_status_t status = await_locked(local, NULL, deadline_ns);
   if (status == WEFT_OK) {
     put_locked(local, weft_value_retain(value), weft_status_retain(error),
                &deed);
@@ -414,7 +393,7 @@ static weft_status_t local_reserve(weft_writer_t* writer, size_t size_bytes,
   }
   weft_mutex_lock(&local->lock);
   // Nobody else takes the slot: there is one writer.
-  weft_status_t status = await_slot_locked(local, deadline_ns);
+  weft_status_t status = await_locked(local, NULL, deadline_ns);
   weft_mutex_unlock(&local->lock);
   if (status == WEFT_OK) {
     status = weft_bytes_create_open(local->allocator, size_bytes,
@@ -566,7 +545,7 @@ static weft_status_t local_read(weft_reader_t* base, int64_t deadline_ns,
   local_reader_t* reader = reader_of(base);
   local_t* local = reader->local;
   weft_mutex_lock(&local->lock);
-  weft_status_t status = await_value_locked(reader, deadline_ns);
+  weft_status_t status = await_locked(local, reader, deadline_ns);
   if (status == WEFT_OK) {
     const slot_t* slot = slot_of(local, reader->next);
     *out_lease = (weft_lease_t){
@@ -611,6 +590,7 @@ static bool skip_one(local_reader_t* reader) {
   } else {
     // From here on nothing is written for it.
     local->present &= ~bit_of(reader);
+    collect_ready_locked(local, &local->read_ready, &deed);
     if (local->present == 0) {
       wake_locked(&local->write_waiters);
       collect_ready_locked(local, &local->write_ready, &deed);
@@ -621,31 +601,11 @@ static bool skip_one(local_reader_t* reader) {
   return skips;
 }
 
-// Drops the futures that nobody will complete: the reader is gone.
-static void drop_ready(local_reader_t* reader) {
-  local_t* local = reader->local;
-  deed_t deed;
-  deed_init(&deed);
-  weft_mutex_lock(&local->lock);
-  weft_dlist_node_t* node = weft_dlist_first(&local->read_ready);
-  while (node != NULL) {
-    weft_dlist_node_t* next = weft_dlist_next(&local->read_ready, node);
-    if (WEFT_CONTAINER_OF(node, ready_t, node)->reader == reader) {
-      weft_dlist_remove(node);
-      weft_dlist_append(&deed.completed, node);
-    }
-    node = next;
-  }
-  weft_mutex_unlock(&local->lock);
-  deed_do(&deed, local->allocator);
-}
-
 static void local_reader_leave(weft_reader_t* base) {
   local_reader_t* reader = reader_of(base);
   local_t* local = reader->local;
   while (skip_one(reader)) {
   }
-  drop_ready(reader);
   weft_mutex_lock(&local->lock);
   leave_and_unlock(local);
 }
