@@ -187,10 +187,7 @@ static weft_roster_cache_t* own_cache(weft_roster_t* roster) {
 // Takes one out of a cache that is not empty. Its lock is held, here and below.
 static weft_actor_entry_t* pop_locked(const weft_roster_t* roster,
                                       weft_roster_cache_t* cache) {
-  uint32_t index = cache->first_free;
-  weft_actor_entry_t* entry =
-      &roster->chunks[index >> WEFT_ROSTER_CHUNK_BITS]
-                     [index & (WEFT_ROSTER_CHUNK_ENTRIES - 1)];
+  weft_actor_entry_t* entry = weft_roster_known(roster, cache->first_free);
   cache->first_free = entry->next_free;
   entry->next_free = NONE;
   cache->count--;

@@ -29,6 +29,13 @@ weft_status_t weft_roster_await_empty(weft_actor_layer_t* layer,
 // The number of entries that were ever used: indexes below it can be found.
 uint32_t weft_roster_size(weft_actor_layer_t* layer);
 
+// The entry of an index that is known to be there.
+static inline weft_actor_entry_t* weft_roster_known(const weft_roster_t* roster,
+                                                    uint32_t index) {
+  return &roster->chunks[index >> WEFT_ROSTER_CHUNK_BITS]
+                        [index & (WEFT_ROSTER_CHUNK_ENTRIES - 1)];
+}
+
 // The entry of an index; NULL when there is none. Thread: any.
 static inline weft_actor_entry_t* weft_roster_at(const weft_roster_t* roster,
                                                  uint32_t index) {
@@ -39,7 +46,7 @@ static inline weft_actor_entry_t* weft_roster_at(const weft_roster_t* roster,
       atomic_load_explicit(&roster->chunk_count, memory_order_acquire)) {
     return NULL;
   }
-  return &roster->chunks[chunk][index & (WEFT_ROSTER_CHUNK_ENTRIES - 1)];
+  return weft_roster_known(roster, index);
 }
 
 // The entry that a handle names; NULL when it names nobody. The actor may end

@@ -48,6 +48,17 @@ static void end_pair(const pair_t* pair) {
   weft_future_release(pair->future);
 }
 
+// Ranks that are linked, and a future of rank 0.
+static void open_pair(weft_peer_kit_t* kit, pair_t* pair) {
+  weft_peer_kit_open_linked(kit);
+  make_pair(kit, pair);
+}
+
+static void close_pair(weft_peer_kit_t* kit, const pair_t* pair) {
+  end_pair(pair);
+  close_links(kit);
+}
+
 // Sends the future to rank 1; gives the number by which that knows it.
 static uint64_t share(weft_peer_kit_t* kit, const pair_t* pair) {
   uint64_t id;
@@ -64,8 +75,7 @@ static void a_value_is_sent_when_it_is_there(void** state) {
   weft_peer_kit_t kit;
   pair_t pair;
   (void)state;
-  weft_peer_kit_open_linked(&kit);
-  make_pair(&kit, &pair);
+  open_pair(&kit, &pair);
   uint64_t id = share(&kit, &pair);
   assert_null(weft_peer_kit_take(&kit, 1, 0));
   set(&pair);
@@ -76,16 +86,14 @@ static void a_value_is_sent_when_it_is_there(void** state) {
   assert_int_equal(frame->target_index, holder_of(0));
   assert_int_equal(*(const int64_t*)(const void*)(frame + 1), NUMBER);
   assert_null(weft_peer_kit_take(&kit, 1, 0));
-  end_pair(&pair);
-  close_links(&kit);
+  close_pair(&kit, &pair);
 }
 
 static void a_future_may_be_shared_more_than_once(void** state) {
   weft_peer_kit_t kit;
   pair_t pair;
   (void)state;
-  weft_peer_kit_open_linked(&kit);
-  make_pair(&kit, &pair);
+  open_pair(&kit, &pair);
   uint64_t first = share(&kit, &pair);
   uint64_t second = share(&kit, &pair);
   assert_int_not_equal(first, second);
@@ -96,8 +104,7 @@ static void a_future_may_be_shared_more_than_once(void** state) {
     assert_true(frame->id == first || frame->id == second);
     assert_int_equal(frame->flags, WEFT_FRAME_ERROR);
   }
-  end_pair(&pair);
-  close_links(&kit);
+  close_pair(&kit, &pair);
 }
 
 static void a_future_that_is_done_is_sent_as_what_it_holds(void** state) {
@@ -121,26 +128,22 @@ static void who_has_died_is_sent_nothing(void** state) {
   weft_peer_kit_t kit;
   pair_t pair;
   (void)state;
-  weft_peer_kit_open_linked(&kit);
-  make_pair(&kit, &pair);
+  open_pair(&kit, &pair);
   share(&kit, &pair);
   weft_peer_kit_kill(&kit, 1);
   set(&pair);
-  end_pair(&pair);
-  close_links(&kit);
+  close_pair(&kit, &pair);
 }
 
 static void the_end_of_the_runtime_ends_what_was_shared(void** state) {
   weft_peer_kit_t kit;
   pair_t pair;
   (void)state;
-  weft_peer_kit_open_linked(&kit);
-  make_pair(&kit, &pair);
+  open_pair(&kit, &pair);
   share(&kit, &pair);
   share(&kit, &pair);
   weft_peers_stop(kit.members[0].runtime);
-  end_pair(&pair);
-  close_links(&kit);
+  close_pair(&kit, &pair);
 }
 
 // --- A future whose value rank 2 makes --------------------------------------
@@ -208,8 +211,7 @@ static void play_owner(const char* steps, const char* expected) {
   weft_peer_kit_t kit;
   pair_t pair;
   char course[8];
-  weft_peer_kit_open_linked(&kit);
-  make_pair(&kit, &pair);
+  open_pair(&kit, &pair);
   kit.call = pair.future;
   kit.call_origin = (weft_origin_name_t){weft_peer_kit_peer(&kit, 0, 2),
                                          WEFT_ORIGIN_CALL, CALL_ID};
@@ -229,8 +231,7 @@ static void play_owner(const char* steps, const char* expected) {
   if (strcmp(course, expected) != 0) {
     fail_msg("%s: %s, and not %s", steps, course, expected);
   }
-  end_pair(&pair);
-  close_links(&kit);
+  close_pair(&kit, &pair);
 }
 
 static void the_owner_says_who_sends_the_outcome(void** state) {
@@ -254,8 +255,7 @@ static void a_dead_maker_is_not_asked(void** state) {
   pair_t pair;
   char course[8];
   (void)state;
-  weft_peer_kit_open_linked(&kit);
-  make_pair(&kit, &pair);
+  open_pair(&kit, &pair);
   kit.call = pair.future;
   kit.call_origin = (weft_origin_name_t){weft_peer_kit_peer(&kit, 0, 2),
                                          WEFT_ORIGIN_CALL, CALL_ID};
@@ -264,8 +264,7 @@ static void a_dead_maker_is_not_asked(void** state) {
   fail_with(&pair);
   read_course(&kit, id, course);
   assert_string_equal(course, "e");
-  end_pair(&pair);
-  close_links(&kit);
+  close_pair(&kit, &pair);
 }
 
 // --- As the maker -----------------------------------------------------------
@@ -288,8 +287,7 @@ static void what_is_served_goes_to_whom_the_caller_says(void** state) {
   pair_t pair;
   (void)state;
   for (int is_error = 0; is_error < 2; is_error++) {
-    weft_peer_kit_open_linked(&kit);
-    make_pair(&kit, &pair);
+    open_pair(&kit, &pair);
     kit.served = pair.future;
     kit.served_id = CALL_ID;
     const weft_frame_t* frame =
@@ -302,8 +300,7 @@ static void what_is_served_goes_to_whom_the_caller_says(void** state) {
     assert_int_equal(frame->flags & WEFT_FRAME_MORE, 0);
     assert_null(weft_peer_kit_take(&kit, 2, 0));
     assert_null(weft_peer_kit_take(&kit, 1, 0));
-    end_pair(&pair);
-    close_links(&kit);
+    close_pair(&kit, &pair);
   }
 }
 
@@ -311,24 +308,21 @@ static void what_was_shared_is_sent_on(void** state) {
   weft_peer_kit_t kit;
   pair_t pair;
   (void)state;
-  weft_peer_kit_open_linked(&kit);
-  make_pair(&kit, &pair);
+  open_pair(&kit, &pair);
   uint64_t id = share(&kit, &pair);
   assert_int_equal(ask(&kit, WEFT_ORIGIN_EXPORT, id, holder_of(2))->endpoint,
                    WEFT_ACCEPT_YES);
   set(&pair);
   assert_int_equal(weft_peer_kit_expect(&kit, 1, 0, WEFT_FRAME_VALUE)->id, id);
   assert_int_equal(weft_peer_kit_expect(&kit, 2, 0, WEFT_FRAME_VALUE)->id, 7);
-  end_pair(&pair);
-  close_links(&kit);
+  close_pair(&kit, &pair);
 }
 
 static void what_cannot_be_sent_on_is_refused(void** state) {
   weft_peer_kit_t kit;
   pair_t pair;
   (void)state;
-  weft_peer_kit_open_linked(&kit);
-  make_pair(&kit, &pair);
+  open_pair(&kit, &pair);
   kit.served = pair.future;
   kit.served_id = CALL_ID;
   const struct {
@@ -351,8 +345,7 @@ static void what_cannot_be_sent_on_is_refused(void** state) {
   set(&pair);
   assert_int_equal(ask(&kit, WEFT_ORIGIN_CALL, CALL_ID, holder_of(2))->endpoint,
                    WEFT_ACCEPT_NO);
-  end_pair(&pair);
-  close_links(&kit);
+  close_pair(&kit, &pair);
 }
 
 // What rank 3 knows is not rank 1's to ask for.
@@ -361,8 +354,7 @@ static void what_was_shared_with_others_is_refused(void** state) {
   pair_t pair;
   uint64_t id;
   (void)state;
-  weft_peer_kit_open_linked(&kit);
-  make_pair(&kit, &pair);
+  open_pair(&kit, &pair);
   weft_kit_assert_ok(weft_peer_kit_send(
       &kit, 0, 3, WEFT_ARGUMENTS(weft_future_lend(pair.future))));
   const weft_frame_t* frame = weft_peer_kit_expect(&kit, 3, 0, WEFT_FRAME_CALL);
@@ -379,8 +371,7 @@ static void asking_in_the_name_of_another_closes_the_link(void** state) {
   weft_peer_kit_t kit;
   pair_t pair;
   (void)state;
-  weft_peer_kit_open_linked(&kit);
-  make_pair(&kit, &pair);
+  open_pair(&kit, &pair);
   kit.served = pair.future;
   kit.served_id = CALL_ID;
   const weft_frame_t head = {.type = WEFT_FRAME_SUBSCRIBE, .id = CALL_ID};
@@ -391,8 +382,7 @@ static void asking_in_the_name_of_another_closes_the_link(void** state) {
   assert_true(weft_peer_kit_is_closed(&kit, 1, 0));
   set(&pair);
   assert_null(weft_peer_kit_take(&kit, 2, 0));
-  end_pair(&pair);
-  close_links(&kit);
+  close_pair(&kit, &pair);
 }
 
 // To another life of rank 2 than the one that is there, which stays.
@@ -400,8 +390,7 @@ static void what_is_asked_for_makes_no_life_known(void** state) {
   weft_peer_kit_t kit;
   pair_t pair;
   (void)state;
-  weft_peer_kit_open_linked(&kit);
-  make_pair(&kit, &pair);
+  open_pair(&kit, &pair);
   kit.served = pair.future;
   kit.served_id = CALL_ID;
   const weft_peer_t* before =
@@ -411,8 +400,7 @@ static void what_is_asked_for_makes_no_life_known(void** state) {
       WEFT_ACCEPT_NO);
   assert_ptr_equal(weft_peers_at(weft_peers_of(kit.members[0].runtime), 2),
                    before);
-  end_pair(&pair);
-  close_links(&kit);
+  close_pair(&kit, &pair);
 }
 
 static void what_one_peer_gives_away_is_bounded(void** state) {
@@ -420,8 +408,7 @@ static void what_one_peer_gives_away_is_bounded(void** state) {
   pair_t pair;
   uint32_t accepted = 0;
   (void)state;
-  weft_peer_kit_open_linked(&kit);
-  make_pair(&kit, &pair);
+  open_pair(&kit, &pair);
   kit.served = pair.future;
   kit.served_id = CALL_ID;
   for (uint16_t answer = WEFT_ACCEPT_YES; answer == WEFT_ACCEPT_YES;) {
@@ -432,8 +419,7 @@ static void what_one_peer_gives_away_is_bounded(void** state) {
   }
   assert_int_equal(accepted, 4096);
   set(&pair);
-  end_pair(&pair);
-  close_links(&kit);
+  close_pair(&kit, &pair);
 }
 
 static void asking_in_an_unknown_form_closes_the_link(void** state) {

@@ -67,6 +67,21 @@ static void check_ended(const letter_t* letters, uint32_t count) {
 
 enum { LETTERS = 40, LARGE = 16000 };
 
+// All of them come, in order, and end.
+static void expect_letters(weft_peer_kit_t* kit, const letter_t* letters) {
+  for (uint32_t i = 0; i < LETTERS; i++) {
+    assert_int_equal(weft_peer_kit_expect(kit, 1, 0, WEFT_FRAME_CALL)->id, i);
+  }
+  check_ended(letters, LETTERS);
+}
+
+// Rank 1, to which rank 0 has a link.
+static weft_peer_t* open_peer(weft_peer_kit_t* kit) {
+  weft_peer_kit_open(kit, 1);
+  weft_peer_kit_connect(kit, 0, 1);
+  return weft_peer_kit_peer(kit, 0, 1);
+}
+
 static void what_waits_for_the_link_goes_out_in_order(void** state) {
   weft_peer_kit_t kit;
   letter_t letters[LETTERS];
@@ -78,10 +93,7 @@ static void what_waits_for_the_link_goes_out_in_order(void** state) {
   assert_int_equal(ended, 0);
   weft_peer_kit_connect(&kit, 0, 1);
   send_letters(peer, &letters[LETTERS - 1], 1);
-  for (uint32_t i = 0; i < LETTERS; i++) {
-    assert_int_equal(weft_peer_kit_expect(&kit, 1, 0, WEFT_FRAME_CALL)->id, i);
-  }
-  check_ended(letters, LETTERS);
+  expect_letters(&kit, letters);
   weft_peer_kit_close(&kit);
 }
 
@@ -90,17 +102,12 @@ static void what_waits_for_room_goes_out_in_order(void** state) {
   weft_peer_kit_t kit;
   letter_t letters[LETTERS];
   (void)state;
-  weft_peer_kit_open(&kit, 1);
-  weft_peer_kit_connect(&kit, 0, 1);
-  weft_peer_t* peer = weft_peer_kit_peer(&kit, 0, 1);
+  weft_peer_t* peer = open_peer(&kit);
   init_letters(letters, LETTERS, LARGE);
   letters[LETTERS - 1].payload_bytes = 0;
   send_letters(peer, letters, LETTERS);
   assert_in_range(ended, 1, LETTERS - 2);
-  for (uint32_t i = 0; i < LETTERS; i++) {
-    assert_int_equal(weft_peer_kit_expect(&kit, 1, 0, WEFT_FRAME_CALL)->id, i);
-  }
-  check_ended(letters, LETTERS);
+  expect_letters(&kit, letters);
   weft_peer_kit_close(&kit);
 }
 
@@ -108,9 +115,7 @@ static void the_dead_drop_what_waits(void** state) {
   weft_peer_kit_t kit;
   letter_t letters[LETTERS];
   (void)state;
-  weft_peer_kit_open(&kit, 1);
-  weft_peer_kit_connect(&kit, 0, 1);
-  weft_peer_t* peer = weft_peer_kit_peer(&kit, 0, 1);
+  weft_peer_t* peer = open_peer(&kit);
   init_letters(letters, LETTERS, LARGE);
   send_letters(peer, letters, LETTERS - 1);
   assert_true(ended < LETTERS - 1);

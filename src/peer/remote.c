@@ -99,9 +99,47 @@ typedef struct arrival {
   bool has_more;
 } arrival_t;
 
-static import_t* arrive_locked(const arrival_t* arrival);
+// Whether whoever sent it makes the value, by the owner's word.
+static bool is_maker(const import_t* import, const weft_peer_t* sender) {
+  return import->maker == (sender != NULL
+                               ? weft_peer_holder(sender)
+                               : weft_peers_self(import->owner->peers));
+}
+
+// Finds what an outcome is for, with a reference. An import leaves its list
+// when nothing more comes for it. `calls_lock` is held.
+static import_t* arrive_locked(const arrival_t* arrival) {
+  bool is_owners = arrival->sender == arrival->owner;
+  import_t* import =
+      arrival->owner != NULL ? find_locked(arrival->owner, arrival->id) : NULL;
+  if (import == NULL || (!is_owners && !is_maker(import, arrival->sender))) {
+    // Whoever sent it may have been asked to by a liar.
+    return NULL;
+  }
+  bool is_last =
+      is_owners ? !arrival->has_more
+                : arrival->sender == NULL || import->awaited == arrival->sender;
+  import->is_made = import->is_made || !is_owners;
+  if (is_last) {
+    // The list's reference is the caller's.
+    unlist_locked(import);
+    return import;
+  }
+  return (import_t*)(void*)weft_future_retain(&import->future);
+}
+
+// Owns: takes both over.
 static void complete(import_t* import, weft_status_t status,
-                     weft_value_t value);
+                     weft_value_t value) {
+  if (import != NULL) {
+    weft_future_complete_owned(&import->future, status, value);
+  } else {
+    weft_status_release(status);
+    weft_value_release(value);
+  }
+}
+
+// --- Futures that are named -------------------------------------------------
 
 static weft_status_t create_import(weft_peer_t* owner, uint64_t id,
                                    weft_holder_t maker,
@@ -194,45 +232,7 @@ weft_status_t weft_import_decode(weft_peer_t* peer, const void* data,
   return create_import(peer, words[1], (weft_holder_t)words[2], out_value);
 }
 
-// Whether whoever sent it makes the value, by the owner's word.
-static bool is_maker(const import_t* import, const weft_peer_t* sender) {
-  return import->maker == (sender != NULL
-                               ? weft_peer_holder(sender)
-                               : weft_peers_self(import->owner->peers));
-}
-
-// Finds what an outcome is for, with a reference. An import leaves its list
-// when nothing more comes for it. `calls_lock` is held.
-static import_t* arrive_locked(const arrival_t* arrival) {
-  bool is_owners = arrival->sender == arrival->owner;
-  import_t* import =
-      arrival->owner != NULL ? find_locked(arrival->owner, arrival->id) : NULL;
-  if (import == NULL || (!is_owners && !is_maker(import, arrival->sender))) {
-    // Whoever sent it may have been asked to by a liar.
-    return NULL;
-  }
-  bool is_last =
-      is_owners ? !arrival->has_more
-                : arrival->sender == NULL || import->awaited == arrival->sender;
-  import->is_made = import->is_made || !is_owners;
-  if (is_last) {
-    // The list's reference is the caller's.
-    unlist_locked(import);
-    return import;
-  }
-  return (import_t*)(void*)weft_future_retain(&import->future);
-}
-
-// Owns: takes both over.
-static void complete(import_t* import, weft_status_t status,
-                     weft_value_t value) {
-  if (import != NULL) {
-    weft_future_complete_owned(&import->future, status, value);
-  } else {
-    weft_status_release(status);
-    weft_value_release(value);
-  }
-}
+// --- Outcomes that come -----------------------------------------------------
 
 // An outcome whose future is not known, but may be named yet: by its owner,
 // who lives as far as is known, and is not the sender.
