@@ -52,8 +52,8 @@ static void draw(int64_t number, uint8_t* pixels) {
   for (int64_t y = 0; y < SIDE; y++) {
     for (int64_t x = 0; x < SIDE; x++) {
       int64_t far = (x - x0) * (x - x0) + (y - y0) * (y - y0);
-      pixels[y * SIDE + x] =
-          far < 400 ? 230 : (uint8_t)((x / 12 + y / 12) % 2 * 60);
+      int64_t shade = far < 400 ? 230 : (x / 12 + y / 12) % 2 * 60;
+      pixels[y * SIDE + x] = (uint8_t)shade;
     }
   }
 }
