@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "base/container.h"
 #include "base/memory.h"
+#include "base/random.h"
 #include "trace/trace.h"
 
 // Lanes that waiting tasks are spread over: a bit each in a word.
@@ -79,20 +80,10 @@ static const weft_executor_vtable_t member_vtable;
 
 // --- Chance -----------------------------------------------------------------
 
-// Source: Steele, Lea, Flood, Fast splittable pseudorandom number generators,
-// 2014 (SplitMix64).
-static uint64_t next_random(weft_simulation_t* simulation) {
-  simulation->random += 0x9e3779b97f4a7c15u;
-  uint64_t z = simulation->random;
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-  return z ^ (z >> 31);
-}
-
 // 0 to `bound` - 1; `bound` is small, so the bias does not matter.
 static uint32_t choose(weft_simulation_t* simulation, uint32_t bound) {
   weft_assert(bound > 0);
-  return (uint32_t)(next_random(simulation) >> 32) % bound;
+  return (uint32_t)(weft_random_next(&simulation->random) >> 32) % bound;
 }
 
 // --- Tasks ------------------------------------------------------------------

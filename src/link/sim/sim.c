@@ -7,6 +7,7 @@
 #include "base/container.h"
 #include "base/dlist.h"
 #include "base/memory.h"
+#include "base/random.h"
 #include "link/sim/lane.h"
 #include "sys/sys.h"
 #include "sys/unix_socket.h"
@@ -77,21 +78,12 @@ static end_t* end_of(weft_link_t* link) {
 
 // --- Chance and time --------------------------------------------------------
 
-// Source: Steele, Lea, Flood, Fast splittable pseudorandom number generators,
-// 2014 (SplitMix64).
-static uint64_t draw(weft_sim_net_t* net) {
-  net->random += 0x9e3779b97f4a7c15u;
-  uint64_t z = net->random;
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-  return z ^ (z >> 31);
-}
-
 // When what is sent now arrives.
 static int64_t arrival(weft_sim_net_t* net) {
   uint64_t span =
       (uint64_t)(net->options.delay_max_ns - net->options.delay_min_ns) + 1;
-  int64_t delay_ns = net->options.delay_min_ns + (int64_t)(draw(net) % span);
+  int64_t delay_ns = net->options.delay_min_ns +
+                     (int64_t)(weft_random_next(&net->random) % span);
   return weft_deadline_after(net->runtime, delay_ns);
 }
 
@@ -226,7 +218,7 @@ static void deliver(weft_timer_t* timer, void* user) {
     if (!deliver_one(end, event)) {
       return;
     }
-  } while (draw(net) % BURST != 0);
+  } while (weft_random_next(&net->random) % BURST != 0);
   schedule(end);
 }
 
