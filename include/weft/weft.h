@@ -9,6 +9,7 @@
 //   executor.h   tasks, clock, timers         future.h     values to come
 //   actor.h      actors and messages          runtime.h    one member of a job
 //   channel.h    one writer, some readers, bounded
+//   sim_device.h a device without hardware, for tests
 //   trace.h      counters, spans, flight recorder
 //
 // Ownership, for the whole library: what a function creates or hands out
@@ -30,6 +31,7 @@
 #include "weft/executor.h"
 #include "weft/future.h"
 #include "weft/runtime.h"
+#include "weft/sim_device.h"
 #include "weft/status.h"
 #include "weft/tensor.h"
 #include "weft/trace.h"
