@@ -45,12 +45,14 @@ static weft_status_t tie(const weft_actor_entry_t* entry,
   bool is_circle = weft_circle_search(&circle, awaited);
   if (init_of != NULL) {
     init_of->waiting_for = is_circle ? NULL : awaited;
+    init_of->wait_number++;
     set_since(init_of,
               is_circle ? 0 : weft_runtime_now_ns(entry->layer->runtime));
   } else {
     message->reply->blocked_on = is_circle ? NULL : awaited;
   }
   weft_mutex_unlock(graph);
+  weft_circle_notice(&circle);
   return is_circle ? weft_circle_status(&circle, "this message") : WEFT_OK;
 }
 

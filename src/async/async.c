@@ -98,6 +98,12 @@ weft_mutex_t* weft_async_graph_lock(weft_runtime_t* runtime) {
   return &weft_async_of(runtime)->graph_lock;
 }
 
+void weft_async_set_crossing(weft_runtime_t* runtime, weft_crossing_fn_t told) {
+  // Release: pairs with the acquire in `weft_circle_notice`.
+  atomic_store_explicit(&weft_async_of(runtime)->on_crossing, told,
+                        memory_order_release);
+}
+
 uint32_t weft_async_worker_count(weft_runtime_t* runtime) {
   const weft_pool_t* pool = weft_async_of(runtime)->pool;
   return pool != NULL ? pool->worker_count : 0;

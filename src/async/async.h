@@ -40,6 +40,9 @@ struct weft_activity {
   // Nothing but an outcome or a cancel ends its wait: there is no deadline.
   // Guarded as `waiting_for`.
   bool waits_for_ever;
+  // Counts its waits, so that one is told from the next. Guarded as
+  // `waiting_for`.
+  uint32_t wait_number;
   // Since when it sleeps, or is held; 0 while it does not. For reports.
   _Atomic int64_t asleep_since_ns;
 };
@@ -109,8 +112,16 @@ weft_status_t weft_timer_start_background(weft_runtime_t* runtime,
                                           weft_timer_t* timer,
                                           int64_t deadline_ns,
                                           weft_timer_fn_t callback, void* user);
-// Somebody waits for it after all; nothing if it has run. It was started once.
-void weft_timer_bring_forward(weft_timer_t* timer);
+// Somebody waits for it after all, and until `deadline_ns` at most; nothing if
+// it has run. It was started once.
+void weft_timer_bring_forward(weft_timer_t* timer, int64_t deadline_ns);
+
+// --- Circles over runtimes --------------------------------------------------
+
+// Told when something here begins to wait, perhaps by way of other futures, for
+// what another runtime makes. Any thread, no lock held; it may be for nothing.
+typedef void (*weft_crossing_fn_t)(weft_runtime_t* runtime);
+void weft_async_set_crossing(weft_runtime_t* runtime, weft_crossing_fn_t told);
 
 // --- The layer --------------------------------------------------------------
 

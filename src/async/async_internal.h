@@ -27,6 +27,8 @@ struct weft_async {
   uint32_t process;
   // See `weft_async_graph_lock`.
   weft_mutex_t graph_lock;
+  // See `weft_async_set_crossing`; NULL: nobody is told.
+  _Atomic(weft_crossing_fn_t) on_crossing;
   weft_timers_t timers;
   // Leaf. Guards `dozers`: threads that sleep in `weft_progress_doze`.
   weft_mutex_t progress_lock;

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "async/async_internal.h"
 #include "async/future_word.h"
 
 // --- The text ---------------------------------------------------------------
@@ -30,17 +31,29 @@ static void describe_future(const weft_future_t* future, char* text) {
   }
 }
 
+// Adds something to the digest of the trail.
+static void mix(weft_circle_t* circle, uint64_t what) {
+  uint64_t digest = (circle->digest ^ what) * UINT64_C(0x9e3779b97f4a7c15);
+  circle->digest = digest ^ digest >> 29;
+}
+
 static void add_activity(weft_circle_t* circle,
                          const weft_activity_t* activity) {
   char text[WEFT_CIRCLE_PART_BYTES] = "";
   describe_activity(activity, text);
   add_part(circle, text);
+  if (circle->on_crossing != NULL) {
+    weft_text_append(&circle->trail, " of rank %u", circle->runtime->rank);
+    mix(circle, (uintptr_t)activity);
+    mix(circle, activity->wait_number);
+  }
 }
 
 static void add_future(weft_circle_t* circle, const weft_future_t* future) {
   char text[WEFT_CIRCLE_PART_BYTES] = "";
   describe_future(future, text);
   add_part(circle, text);
+  mix(circle, (uintptr_t)future);
 }
 
 static void cut_text(weft_circle_t* circle, size_t length) {
@@ -122,6 +135,17 @@ static bool is_early(weft_early_t early, weft_future_state_t state) {
 
 static bool search_several(weft_circle_t* circle, weft_future_t* future);
 
+// Comes to a future, whose LOCK is held, that nothing here stands in the way
+// of.
+static void look_across(weft_circle_t* circle, weft_future_t* future) {
+  if (future->class->is_elsewhere) {
+    circle->crosses = true;
+    if (circle->on_crossing != NULL) {
+      circle->on_crossing(circle, future);
+    }
+  }
+}
+
 // Goes from a future, whose LOCK is held, to its producer, to what that waits
 // for. Lets LOCK go.
 static step_t pass_producer(weft_circle_t* circle, weft_future_t* future,
@@ -152,6 +176,7 @@ static step_t advance(weft_circle_t* circle, weft_future_t* future,
   }
   *out_next = obstacle(future);
   if (*out_next == NULL) {
+    look_across(circle, future);
     return pass_producer(circle, future, out_next);
   }
   step_t step = enter(circle, *out_next, future);
@@ -159,9 +184,8 @@ static step_t advance(weft_circle_t* circle, weft_future_t* future,
   return step;
 }
 
-// NOLINTNEXTLINE(misc-no-recursion): at most WEFT_CIRCLE_DEPTH deep.
-static bool search(weft_circle_t* circle, weft_future_t* future) {
-  step_t step = enter(circle, future, NULL);
+// Goes on from a future that `enter` came to.
+static bool walk(weft_circle_t* circle, step_t step, weft_future_t* future) {
   while (step == ENTERED) {
     add_future(circle, future);
     step = advance(circle, future, &future);
@@ -169,15 +193,40 @@ static bool search(weft_circle_t* circle, weft_future_t* future) {
   return step == AT_GOAL;
 }
 
+// NOLINTNEXTLINE(misc-no-recursion): at most WEFT_CIRCLE_DEPTH deep.
+static bool search(weft_circle_t* circle, weft_future_t* future) {
+  return walk(circle, enter(circle, future, NULL), future);
+}
+
+// True when a future of several sources, whose LOCK is held, needs each that is
+// left.
+static bool needs_each(const weft_future_t* future) {
+  weft_early_t early = future->class->early;
+  uint32_t left = 0;
+  bool is_over = false;
+  weft_future_t* source = future->class->source(future, 0);
+  for (uint32_t i = 1; source != NULL; i++) {
+    weft_future_state_t state = weft_future_state(source);
+    left += state < WEFT_FUTURE_READY ? 1 : 0;
+    is_over = is_over || (state >= WEFT_FUTURE_READY && is_early(early, state));
+    source = future->class->source(future, i);
+  }
+  return early == WEFT_EARLY_NEVER || (left == 1 && !is_over);
+}
+
 // A future that needs all of its sources is stuck when one of them is; a
 // future that any of them can complete, when all that are left are.
 static bool search_several(weft_circle_t* circle, weft_future_t* future) {
   weft_early_t early = future->class->early;
-  if (circle->held_count == WEFT_CIRCLE_DEPTH) {
+  // Not all that is there may be looked at.
+  circle->crosses = circle->crosses || early != WEFT_EARLY_NEVER;
+  if (circle->held_count == WEFT_CIRCLE_DEPTH ||
+      (circle->on_crossing != NULL && !needs_each(future))) {
     return false;
   }
   circle->held[circle->held_count++] = future;
   size_t mark = circle->trail.length;
+  uint64_t digest = circle->digest;
   bool is_stuck = false;
   bool is_decided = false;
   weft_future_t* source = future->class->source(future, 0);
@@ -185,6 +234,7 @@ static bool search_several(weft_circle_t* circle, weft_future_t* future) {
     weft_future_state_t state = weft_future_state(source);
     if (state < WEFT_FUTURE_READY) {
       cut_text(circle, mark);
+      circle->digest = digest;
       is_stuck = search(circle, source);
       is_decided = is_stuck == (early == WEFT_EARLY_NEVER);
     } else if (is_early(early, state)) {
@@ -249,6 +299,31 @@ bool weft_circle_is_stuck(weft_circle_t* circle, weft_future_t* future) {
     add_part(circle, circle->goal);
   }
   return is_stuck;
+}
+
+void weft_circle_follow(weft_circle_t* circle, weft_future_t* future) {
+  circle->runtime = future->runtime;
+  step_t step = enter(circle, future, NULL);
+  if (step != ENTERED) {
+    return;
+  }
+  if (future->class->is_elsewhere) {
+    add_future(circle, future);
+  }
+  step = advance(circle, future, &future);
+  (void)walk(circle, step, future);
+}
+
+void weft_circle_notice(const weft_circle_t* circle) {
+  if (!circle->crosses) {
+    return;
+  }
+  // Acquire: pairs with the release of whoever set it.
+  weft_crossing_fn_t notice = atomic_load_explicit(
+      &weft_async_of(circle->runtime)->on_crossing, memory_order_acquire);
+  if (notice != NULL) {
+    notice(circle->runtime);
+  }
 }
 
 weft_status_t weft_circle_status(const weft_circle_t* circle,

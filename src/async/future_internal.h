@@ -53,6 +53,8 @@ typedef struct weft_future_class {
   uint32_t item_bytes;
   // For kinds with several sources.
   weft_early_t early;
+  // Another runtime makes its outcome; for finding circles.
+  bool is_elsewhere;
   // Frees what the kind owns beyond the future. Any thread, no lock held.
   void (*deinit)(weft_future_t* future);
   // Starts a lazy future on the runtime's executor. Any thread, no lock held.

@@ -56,6 +56,7 @@ weft_status_t weft_link_follow(weft_link_t* link, weft_future_t* source,
     weft_future_unlock(&link->future, word);
   }
   weft_mutex_unlock(graph);
+  weft_circle_notice(&circle);
   if (is_circle) {
     return weft_circle_status(&circle, link->future.class->name);
   }

@@ -93,6 +93,7 @@ static weft_status_t tie(weft_future_t* target, forwarding_t* forwarding) {
     weft_future_unlock(target, word);
   }
   weft_mutex_unlock(graph);
+  weft_circle_notice(&circle);
   if (is_circle) {
     return weft_circle_status(&circle, "forwarding the promise");
   }

@@ -618,11 +618,18 @@ static void a_timer_in_the_background_keeps_no_simulation_running(
   assert_int_equal(background.count, 1);
   // Somebody waits for it after all.
   start_background(runtime, &background, SECOND_NS);
-  weft_timer_bring_forward(&background.timer);
+  weft_timer_bring_forward(&background.timer, WEFT_TIME_INFINITE);
   assert_int_equal(weft_runtime_run(runtime, UINT64_MAX), 1);
   assert_int_equal(background.count, 2);
+  // Sooner than it was to run, and not later.
+  int64_t before_ns = weft_runtime_now_ns(runtime);
+  start_background(runtime, &background, 3 * SECOND_NS);
+  weft_timer_bring_forward(&background.timer, before_ns + 2 * SECOND_NS);
+  weft_timer_bring_forward(&background.timer, before_ns + 9 * SECOND_NS);
+  assert_int_equal(weft_runtime_run(runtime, UINT64_MAX), 1);
+  assert_int_equal(weft_runtime_now_ns(runtime), before_ns + 2 * SECOND_NS);
   // It has run: there is nothing to bring forward.
-  weft_timer_bring_forward(&background.timer);
+  weft_timer_bring_forward(&background.timer, WEFT_TIME_INFINITE);
   // One that was stopped is forgotten, in the background as elsewhere.
   start_background(runtime, &background, SECOND_NS);
   assert_true(weft_timer_stop(&background.timer));

@@ -235,12 +235,17 @@ weft_status_t weft_timer_start_background(weft_runtime_t* runtime,
                &order);
 }
 
-void weft_timer_bring_forward(weft_timer_t* timer) {
+void weft_timer_bring_forward(weft_timer_t* timer, int64_t deadline_ns) {
   weft_timers_t* timers = &weft_async_of(timer->runtime)->timers;
   weft_mutex_lock(&timers->lock);
-  if (timer->state == ARMED_BACKGROUND) {
-    timer->state = ARMED;
-    timers->background_count--;
+  if (timer->state == ARMED || timer->state == ARMED_BACKGROUND) {
+    int64_t before_ns = timer->deadline_ns;
+    disarm_locked(timers, timer, IDLE);
+    timer->deadline_ns = deadline_ns < before_ns ? deadline_ns : before_ns;
+    arm_locked(timers, timer, ARMED);
+    if (first_locked(timers) == timer && !timers->is_simulated) {
+      notify_locked(timers);
+    }
   }
   weft_mutex_unlock(&timers->lock);
 }

@@ -118,8 +118,10 @@ static weft_status_t enter_graph(weft_activity_t* activity,
   if (!is_circle) {
     activity->waiting_for = future;
     activity->waits_for_ever = deadline_ns == WEFT_TIME_INFINITE;
+    activity->wait_number++;
   }
   weft_mutex_unlock(graph);
+  weft_circle_notice(&circle);
   return is_circle ? weft_circle_status(&circle, "the wait") : WEFT_OK;
 }
 

@@ -168,7 +168,7 @@ void weft_heartbeat_start_locked(weft_peer_t* peer) {
     arm_locked(peers, false);
   } else if (peers->is_quiet) {
     peers->is_quiet = false;
-    weft_timer_bring_forward(&peers->heartbeat);
+    weft_timer_bring_forward(&peers->heartbeat, WEFT_TIME_INFINITE);
   }
 }
 
