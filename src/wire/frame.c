@@ -43,6 +43,7 @@ static const struct {
     [WEFT_FRAME_FOLLOWS] = {"follows", RULE_EMPTY},
     [WEFT_FRAME_DROP] = {"drop", RULE_EMPTY},
     [WEFT_FRAME_UNLEND] = {"unlend", RULE_LOANS},
+    [WEFT_FRAME_PROBE] = {"probe", RULE_VALUES},
 };
 
 static payload_rule_t rule_of(uint8_t type) {

@@ -43,7 +43,9 @@
   /* The segment `id` is gone: what is mapped of it can go, too. */           \
   X(DROP, 13, "drop")                                                         \
   /* What LEND said of the `id` blocks in the payload has come to nothing. */ \
-  X(UNLEND, 14, "unlend")
+  X(UNLEND, 14, "unlend")                                                     \
+  /* What does the future `id` wait for? See peer/probe.h. */                 \
+  X(PROBE, 15, "probe")
 
 typedef enum weft_frame_type {
 #define WEFT_FRAME_ENUM(identifier, number, name) \

@@ -253,7 +253,7 @@ static void what_means_nothing_is_refused(void** state) {
   frame_room_t room = make_frame(WEFT_FRAME_CALL);
   room.frame.type = 0;
   refuse(&room, "a type that means nothing");
-  room.frame.type = 15;
+  room.frame.type = 16;
   refuse(&room, "a type that means nothing");
   room.frame.type = 255;
   refuse(&room, "type 255 (unknown)");

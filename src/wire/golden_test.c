@@ -276,6 +276,34 @@ static void make_body_call(frame_room_t* room) {
   weft_encoder_deinit(&encoder);
 }
 
+// A question that has gone over one runtime.
+static void make_probe(frame_room_t* room) {
+  weft_value_t text;
+  weft_encoder_t encoder;
+  weft_kit_assert_ok(weft_bytes_create(NULL, "a#0", 3, &text));
+  const weft_value_t parts[] = {
+      weft_int64(1), weft_int64(0x00020001), weft_int64(3),
+      weft_int64(4), weft_int64(63),         weft_int64(64),
+      weft_int64(5), weft_bool(true),        text,
+  };
+  weft_encoder_init(&encoder, NULL, NULL, NULL);
+  for (size_t i = 0; i < 9; ++i) {
+    weft_kit_assert_ok(weft_encode_value(&encoder, NULL, parts[i]));
+  }
+  room->frame = (weft_frame_t){
+      .type = WEFT_FRAME_PROBE,
+      .id = head.id,
+      .timeout_ns = INT64_MAX,
+      .value_count = 9,
+      .kinds = (uint32_t)encoder.size_bytes,
+  };
+  weft_frame_places_t places = weft_frame_places(&room->frame);
+  memcpy(room->bytes + places.payload, encoder.data, encoder.size_bytes);
+  room->frame.size_bytes = (uint32_t)places.rest;
+  weft_encoder_deinit(&encoder);
+  weft_value_release(text);
+}
+
 static const struct {
   const char* name;
   void (*make)(frame_room_t* room);
@@ -283,6 +311,7 @@ static const struct {
     {"scalars", make_scalar_call},
     {"none", make_reply_of_none},
     {"body", make_body_call},
+    {"probe", make_probe},
 };
 
 #define FRAME_COUNT (sizeof(frames) / sizeof(frames[0]))
