@@ -88,7 +88,8 @@ weft_promise_publish(weft_promise_t* promise);
 
 // Promises the outcome of another future, whenever it comes. The promise has
 // done its duty: only `release` is left. Errors: ALREADY_EXISTS; DEADLOCK
-// when `source` leads back to this future; RESOURCE_EXHAUSTED.
+// when `source` leads back to this future, through other processes later and
+// as the outcome; RESOURCE_EXHAUSTED.
 WEFT_API WEFT_MUST_USE weft_status_t
 weft_promise_forward(weft_promise_t* promise, weft_future_t* source);
 
@@ -204,10 +205,12 @@ weft_future_result(weft_future_t* future, weft_value_t* out_value);
 // Waits until the future is done, whatever its outcome.
 // Errors, all of the wait and none of the future, which goes on: DEADLINE_
 // EXCEEDED; CANCELLED when the work that waits was cancelled itself; DEADLOCK
-// when the wait would close a circle of this process, whose parts the message
-// names (one through other processes is not found: give such calls deadlines);
+// when the wait would close a circle, whose parts the message names;
 // RESOURCE_EXHAUSTED when a handler waits and no spare thread is left; CLOSED
 // when the runtime was destroyed; FORKED in a child process.
+// A circle through other processes is found a little later: a call of it, or a
+// future that came from another process, then has the outcome DEADLOCK. One
+// that any of several futures could open is found when one of them is left.
 // In a handler the deadline is cut to what is left of the handler's own.
 // The worker's place goes to a spare thread meanwhile; no other handler runs
 // on this stack.

@@ -80,6 +80,7 @@ static size_t describe(const weft_future_t* future, char* buffer,
 static const weft_future_class_t remote_reply_class = {
     .name = "call to another process",
     .size_bytes = sizeof(remote_reply_t),
+    .is_elsewhere = true,
     .describe = describe,
 };
 

@@ -404,8 +404,8 @@ static void end_reply(weft_outgoing_t* outgoing, weft_peer_t* peer) {
                  sizeof(reply_t));
 }
 
-// What the peer calls by kind and number; a reference, or NULL.
-static weft_future_t* find_asked(weft_peer_t* peer, int64_t kind, uint64_t id) {
+weft_future_t* weft_export_find(weft_peer_t* peer, weft_origin_kind_t kind,
+                                uint64_t id) {
   weft_peers_t* peers = peer->peers;
   if (kind == WEFT_ORIGIN_CALL) {
     return peers->events->served(peer, id);
@@ -415,6 +415,15 @@ static weft_future_t* find_asked(weft_peer_t* peer, int64_t kind, uint64_t id) {
   weft_future_t* future = export != NULL && export->to == peer
                               ? weft_future_retain(export->future)
                               : NULL;
+  weft_mutex_unlock(&peers->calls_lock);
+  return future;
+}
+
+weft_future_t* weft_export_next(weft_peers_t* peers, uint32_t* place) {
+  weft_mutex_lock(&peers->calls_lock);
+  const export_t* export = weft_ids_next(&peers->exports, place);
+  weft_future_t* future =
+      export != NULL ? weft_future_retain(export->future) : NULL;
   weft_mutex_unlock(&peers->calls_lock);
   return future;
 }
@@ -496,8 +505,8 @@ void weft_export_receive_subscribe(weft_peer_t* peer,
     weft_peer_break(peer, status);
     return;
   }
-  weft_future_t* future =
-      find_asked(peer, delivery.values[0].as.int64, frame->id);
+  weft_future_t* future = weft_export_find(
+      peer, (weft_origin_kind_t)delivery.values[0].as.int64, frame->id);
   export_t* export = take_on(peer, future, delivery.values);
   answer(peer, delivery.values, export);
   if (export != NULL) {

@@ -528,6 +528,9 @@ static void frame_came(weft_link_sink_t* sink, const void* data,
     case WEFT_FRAME_DROP:
       weft_loans_receive_drop(peer, frame);
       break;
+    case WEFT_FRAME_PROBE:
+      weft_probe_receive(peer, frame);
+      break;
     case WEFT_FRAME_PING:
     case WEFT_FRAME_PONG:
       weft_heartbeat_receive(peer, frame);
@@ -646,7 +649,7 @@ weft_status_t weft_peers_create(weft_runtime_t* runtime,
   peers->outbox_limit = OUTBOX_LIMIT;
   weft_heartbeat_init(peers);
   runtime->slots[WEFT_SLOT_PEER] = peers;
-  return WEFT_OK;
+  return weft_prober_init(peers);
 }
 
 void weft_peers_set_connector(weft_runtime_t* runtime,
@@ -666,6 +669,7 @@ void weft_peers_stop(weft_runtime_t* runtime) {
   weft_peers_t* peers = weft_peers_of(runtime);
   if (peers != NULL) {
     weft_heartbeat_stop(peers);
+    weft_prober_stop(peers);
     weft_peers_visit(peers, stop_peer, NULL);
     weft_exports_stop(peers);
   }
@@ -681,6 +685,7 @@ void weft_peers_destroy(weft_runtime_t* runtime) {
   if (peers == NULL) {
     return;
   }
+  weft_prober_deinit(peers);
   weft_peers_visit(peers, destroy_visited, NULL);
   weft_status_release(peers->end_reason);
   weft_ids_deinit(&peers->calls);

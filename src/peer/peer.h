@@ -11,6 +11,7 @@
 //   calls.c      replies to come
 //   remote.c, export.c   futures known to other runtimes
 //   heartbeat.c  finding peers that are stopped
+//   probe.c      finding circles of waiting that pass through peers
 //
 // The life of a peer:
 //
@@ -160,6 +161,10 @@ struct weft_peer {
   uint32_t taken_on;
   // Rings when the connector's word is not waited for any longer.
   weft_timer_t patience;
+  // --- Of whoever deals with its frames ---
+  // Its probes that were dealt with, since when.
+  uint32_t probe_count;
+  int64_t probes_since_ns;
   // --- The heartbeat's own ---
   // A call was made since the last beat; guarded by `calls_lock`.
   bool was_called;

@@ -6,6 +6,7 @@
 #define WEFT_PEER_PEERS_H_
 
 #include "peer/peer.h"
+#include "peer/probe.h"
 
 struct weft_peers {
   weft_runtime_t* runtime;
@@ -41,6 +42,8 @@ struct weft_peers {
   int64_t tick_ns;
   // No timer is started any more.
   bool is_stopping;
+  // Finds circles that pass through other runtimes.
+  weft_prober_t prober;
 };
 
 // The name of this runtime as a holder.

@@ -54,6 +54,7 @@ static size_t describe_import(const weft_future_t* future, char* buffer,
 static const weft_future_class_t import_class = {
     .name = "future of another process",
     .size_bytes = sizeof(import_t),
+    .is_elsewhere = true,
     .describe = describe_import,
 };
 

@@ -61,6 +61,13 @@ weft_status_t weft_export_create(weft_exports_t* exports, weft_peer_t* peer,
 // outcome goes before the frame that says whose it is.
 void weft_exports_end(weft_exports_t* exports, bool is_sent);
 
+// What a peer names by kind and number: a reference, or NULL.
+weft_future_t* weft_export_find(weft_peer_t* peer, weft_origin_kind_t kind,
+                                uint64_t id);
+// The first future, with a reference, that a peer waits for and whose place is
+// not before `*place`, which is moved behind it; NULL when there is none.
+weft_future_t* weft_export_next(weft_peers_t* peers, uint32_t* place);
+
 void weft_export_receive_subscribe(weft_peer_t* peer,
                                    const weft_frame_t* frame);
 void weft_export_receive_accept(weft_peer_t* peer, const weft_frame_t* frame);
