@@ -8,6 +8,7 @@
 #include "actor/context.h"
 #include "actor/remote.h"
 #include "actor/roster.h"
+#include "channel/channel.h"
 #include "peer/outcome.h"
 #include "sys/crash_point.h"
 
@@ -355,6 +356,10 @@ static void receive(weft_peer_t* peer, const weft_frame_t* frame) {
       weft_window_receive_credit(peer, frame);
       weft_distant_go_on(weft_actor_layer_of(peer->runtime), peer);
       break;
+    case WEFT_FRAME_CHANNEL:
+    case WEFT_FRAME_SLOT:
+      weft_channels_receive(peer, frame);
+      break;
     default:
       weft_peer_break(peer, weft_status_make(WEFT_STATUS_DATA_LOSS,
                                              "rank %u sent a frame of type %u",
@@ -377,6 +382,7 @@ static void peer_died(weft_peer_t* peer, weft_status_t reason) {
     weft_future_cancel_with(&inbound->future, weft_status_retain(reason));
     weft_future_release(&inbound->future);
   }
+  weft_channels_peer_died(peer, reason);
   weft_distant_go_on(weft_actor_layer_of(peer->runtime), peer);
 }
 
@@ -396,4 +402,7 @@ const weft_peer_events_t weft_remote_events = {
     .died = peer_died,
     .origin = weft_remote_origin,
     .served = served,
+    .encode_end = weft_channels_encode,
+    .parcel_over = weft_channels_parcel_over,
+    .decode_end = weft_channels_decode,
 };

@@ -72,6 +72,9 @@ weft_status_t weft_writer_open(weft_value_t end, weft_writer_t** out_writer) {
   *out_writer = NULL;
   WEFT_RETURN_IF_ERROR(expect_end(end, WEFT_CHANNEL_WRITER));
   weft_writer_t* writer = (weft_writer_t*)(void*)end.as.object;
+  if (writer->vtable->opened != NULL) {
+    WEFT_RETURN_IF_ERROR(writer->vtable->opened(writer));
+  }
   weft_object_retain(&writer->object);
   // Relaxed: compared only, by whoever uses the other end.
   atomic_store_explicit(&writer->owner, weft_thread_self.activity,
@@ -84,6 +87,9 @@ weft_status_t weft_reader_open(weft_value_t end, weft_reader_t** out_reader) {
   *out_reader = NULL;
   WEFT_RETURN_IF_ERROR(expect_end(end, WEFT_CHANNEL_READER));
   weft_reader_t* reader = (weft_reader_t*)(void*)end.as.object;
+  if (reader->vtable->opened != NULL) {
+    WEFT_RETURN_IF_ERROR(reader->vtable->opened(reader));
+  }
   weft_object_retain(&reader->object);
   // Relaxed: as above.
   atomic_store_explicit(&reader->owner, weft_thread_self.activity,
@@ -245,6 +251,10 @@ struct weft_channels {
   bool is_stopped;
   // Of weft_channel_node_t.
   weft_dlist_t list;
+  // See weft_channel_index_t.
+  weft_mutex_t lookup;
+  weft_table_t table;
+  uint32_t last_number;
 };
 
 static weft_channels_t* channels_of(const weft_runtime_t* runtime) {
@@ -257,6 +267,8 @@ static void release_and_unlock(weft_channels_t* channels) {
   weft_mutex_unlock(&channels->lock);
   if (is_last) {
     weft_mutex_deinit(&channels->lock);
+    weft_mutex_deinit(&channels->lookup);
+    weft_table_deinit(&channels->table);
     weft_memory_free(channels->allocator, channels, sizeof(*channels));
   }
 }
@@ -272,6 +284,8 @@ weft_status_t weft_channels_create(weft_runtime_t* runtime) {
   channels->references = 1;
   weft_mutex_init(&channels->lock);
   weft_dlist_init(&channels->list);
+  weft_mutex_init(&channels->lookup);
+  weft_table_init(&channels->table, runtime->allocator);
   runtime->slots[WEFT_SLOT_CHANNEL] = channels;
   return WEFT_OK;
 }
@@ -295,11 +309,66 @@ weft_status_t weft_channels_add(weft_runtime_t* runtime,
 
 void weft_channels_remove(weft_channel_node_t* node) {
   weft_channels_t* channels = node->channels;
-  weft_mutex_lock(&channels->lock);
-  if (!weft_dlist_node_is_free(&node->node)) {
-    weft_dlist_remove(&node->node);
+  if (channels == NULL) {
+    // It was never listed.
+    return;
   }
+  weft_mutex_lock(&channels->lock);
+  weft_dlist_remove(&node->node);
   release_and_unlock(channels);
+}
+
+// The next channel in the list, from `node` on, that could be held.
+static weft_channel_node_t* hold_from_locked(const weft_channels_t* channels,
+                                             weft_dlist_node_t* node) {
+  while (node != NULL) {
+    weft_channel_node_t* found =
+        WEFT_CONTAINER_OF(node, weft_channel_node_t, node);
+    if (found->hold(found)) {
+      return found;
+    }
+    node = weft_dlist_next(&channels->list, node);
+  }
+  return NULL;
+}
+
+void weft_channels_visit(weft_runtime_t* runtime,
+                         void (*visit)(weft_channel_node_t* node, void* user),
+                         void* user) {
+  weft_channels_t* channels = channels_of(runtime);
+  if (channels == NULL) {
+    return;
+  }
+  weft_mutex_lock(&channels->lock);
+  weft_channel_node_t* node =
+      hold_from_locked(channels, weft_dlist_first(&channels->list));
+  while (node != NULL) {
+    weft_mutex_unlock(&channels->lock);
+    visit(node, user);
+    weft_mutex_lock(&channels->lock);
+    // What is held stays in the list.
+    weft_channel_node_t* next = hold_from_locked(
+        channels, weft_dlist_next(&channels->list, &node->node));
+    weft_mutex_unlock(&channels->lock);
+    node->leave(node);
+    weft_mutex_lock(&channels->lock);
+    node = next;
+  }
+  weft_mutex_unlock(&channels->lock);
+}
+
+weft_channel_index_t weft_channels_index(const weft_runtime_t* runtime) {
+  weft_channels_t* channels = channels_of(runtime);
+  return (weft_channel_index_t){
+      .lookup = &channels->lookup,
+      .table = &channels->table,
+      .last_number = &channels->last_number,
+  };
+}
+
+static void stop_one(weft_channel_node_t* node, void* user) {
+  (void)user;
+  node->stop(node);
 }
 
 void weft_channels_stop(weft_runtime_t* runtime) {
@@ -308,18 +377,12 @@ void weft_channels_stop(weft_runtime_t* runtime) {
     return;
   }
   weft_mutex_lock(&channels->lock);
+  bool is_first = !channels->is_stopped;
   channels->is_stopped = true;
-  weft_dlist_node_t* first;
-  while ((first = weft_dlist_take_first(&channels->list)) != NULL) {
-    weft_channel_node_t* node =
-        WEFT_CONTAINER_OF(first, weft_channel_node_t, node);
-    if (node->hold(node)) {
-      weft_mutex_unlock(&channels->lock);
-      node->stop(node);
-      weft_mutex_lock(&channels->lock);
-    }
-  }
   weft_mutex_unlock(&channels->lock);
+  if (is_first) {
+    weft_channels_visit(runtime, stop_one, NULL);
+  }
 }
 
 void weft_channels_destroy(weft_runtime_t* runtime) {

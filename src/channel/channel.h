@@ -4,7 +4,7 @@
 // writer and reader. channel.c checks what users give and calls them.
 //
 //   channel.c   the public functions; the channels of a runtime
-//   local.c     both ends in one process: the value itself passes
+//   part.h      a channel, as far as it is in one process
 //   shared.c    one reader for several consumers of one actor
 
 #ifndef WEFT_CHANNEL_CHANNEL_H_
@@ -14,12 +14,16 @@
 #include "base/container.h"
 #include "base/dlist.h"
 #include "base/object.h"
+#include "base/table.h"
+#include "peer/peer.h"
 #include "weft/channel.h"
 
 // Thread: as the public functions of the same names. No lock is held.
 typedef struct weft_writer_vtable {
   // The last reference is gone; frees what is left.
   void (*leave)(weft_writer_t* writer);
+  // Whoever runs here uses it from now on.
+  weft_status_t (*opened)(weft_writer_t* writer);
   // Writes `value`, or `error` if that is not OK; borrows both.
   weft_status_t (*write)(weft_writer_t* writer, weft_value_t value,
                          weft_status_t error, int64_t deadline_ns);
@@ -34,6 +38,8 @@ typedef struct weft_writer_vtable {
 
 typedef struct weft_reader_vtable {
   void (*leave)(weft_reader_t* reader);
+  // NULL: there is nothing to do.
+  weft_status_t (*opened)(weft_reader_t* reader);
   weft_status_t (*read)(weft_reader_t* reader, int64_t deadline_ns,
                         weft_lease_t* out_lease);
   // The reader may have left.
@@ -89,8 +95,10 @@ typedef struct weft_channel_node {
   // Keeps the channel; false when it is being freed. Called under the lock of
   // the channels, so that it is still there.
   bool (*hold)(struct weft_channel_node* node);
+  // Ends a `hold`.
+  void (*leave)(struct weft_channel_node* node);
   // The runtime has stopped: no thread may wait here any more, and none waits.
-  // Called once, with no lock held, after a `hold`, which it ends.
+  // Called once, with no lock held.
   void (*stop)(struct weft_channel_node* node);
 } weft_channel_node_t;
 
@@ -99,6 +107,33 @@ weft_status_t weft_channels_add(weft_runtime_t* runtime,
                                 weft_channel_node_t* node);
 // Takes it off. It was listed.
 void weft_channels_remove(weft_channel_node_t* node);
+
+// Calls `visit` with each channel, held meanwhile. No lock is held.
+void weft_channels_visit(weft_runtime_t* runtime,
+                         void (*visit)(weft_channel_node_t* node, void* user),
+                         void* user);
+
+// Channels that are known to other runtimes, by number. `lookup` is the lock of
+// that; nothing else is taken under it but what `hold` takes.
+typedef struct weft_channel_index {
+  weft_mutex_t* lookup;
+  weft_table_t* table;
+  uint32_t* last_number;
+} weft_channel_index_t;
+
+weft_channel_index_t weft_channels_index(const weft_runtime_t* runtime);
+
+// What the layers below and above call.
+// An end in a body for a peer: pins it there until `weft_channels_parcel_over`
+// is told of `trips`. Errors: as the vtable of the encoder;
+// FAILED_PRECONDITION for an end that is in use.
+weft_status_t weft_channels_encode(weft_peer_t* peer, weft_encoder_t* encoder,
+                                   weft_value_t end, weft_dlist_t* trips);
+void weft_channels_parcel_over(weft_dlist_t* trips, bool is_sent);
+weft_status_t weft_channels_decode(weft_peer_t* peer, const void* data,
+                                   size_t size_bytes, weft_value_t* out_value);
+void weft_channels_receive(weft_peer_t* peer, const weft_frame_t* frame);
+void weft_channels_peer_died(weft_peer_t* peer, weft_status_t reason);
 
 // Fills the slot. Errors: RESOURCE_EXHAUSTED.
 weft_status_t weft_channels_create(weft_runtime_t* runtime);

@@ -146,7 +146,12 @@ static weft_status_t give_extension(weft_decoder_t* decoder, int8_t type,
                                     const void* data, uint32_t size_bytes,
                                     weft_value_t* out_value) {
   const unpacking_t* unpacking = decoder->user;
+  weft_peer_t* peer = unpacking->peer;
   *out_value = weft_none();
+  if (type == WEFT_EXTENSION_CHANNEL_END &&
+      peer->peers->events->decode_end != NULL) {
+    return peer->peers->events->decode_end(peer, data, size_bytes, out_value);
+  }
   if (type != WEFT_EXTENSION_FUTURE) {
     return weft_status_make(WEFT_STATUS_DATA_LOSS,
                             "rank %u sent a value of extension type %d, which "

@@ -33,6 +33,8 @@ struct weft_cargo {
   weft_peer_t* peer;
   weft_encoder_t encoder;
   weft_exports_t exports;
+  // Ends of channels; see weft_peer_events_t.
+  weft_dlist_t trips;
   uint32_t item_count;
   bool is_sent;
   item_t items[WEFT_WIRE_ATTACHMENT_LIMIT + 1];
@@ -220,6 +222,11 @@ static void fill_frame(weft_parcel_t* parcel, char* place) {
 
 static weft_status_t encode_value(weft_encoder_t* encoder, weft_value_t value) {
   weft_cargo_t* cargo = encoder->user;
+  const weft_peer_events_t* events = cargo->peer->peers->events;
+  if (weft_value_kind(value) == WEFT_KIND_CHANNEL_END &&
+      events->encode_end != NULL) {
+    return events->encode_end(cargo->peer, encoder, value, &cargo->trips);
+  }
   if (weft_value_kind(value) != WEFT_KIND_FUTURE) {
     return weft_status_from_code(WEFT_STATUS_UNIMPLEMENTED);
   }
@@ -242,6 +249,7 @@ static weft_status_t create_cargo(weft_parcel_t* parcel, weft_peer_t* peer) {
   cargo->item_count = 0;
   cargo->is_sent = false;
   weft_exports_init(&cargo->exports);
+  weft_dlist_init(&cargo->trips);
   weft_encoder_init(&cargo->encoder, allocator, &encoder_vtable, cargo);
   return WEFT_OK;
 }
@@ -361,22 +369,26 @@ static weft_status_t pack_error(weft_parcel_t* parcel, weft_peer_t* peer,
   return pack_items(parcel, peer->peers);
 }
 
+weft_status_t weft_parcel_pack_strictly(weft_parcel_t* parcel,
+                                        weft_peer_t* peer, weft_status_t status,
+                                        weft_value_t value) {
+  begin(parcel);
+  return status != WEFT_OK ? pack_error(parcel, peer, status)
+                           : pack_value(parcel, peer, value);
+}
+
 weft_status_t weft_parcel_pack_outcome(weft_parcel_t* parcel, weft_peer_t* peer,
                                        weft_status_t status,
                                        weft_value_t value) {
   weft_frame_t head = parcel->head;
-  begin(parcel);
-  if (status != WEFT_OK) {
-    return pack_error(parcel, peer, status);
-  }
-  weft_status_t unpacked = pack_value(parcel, peer, value);
-  if (unpacked == WEFT_OK) {
-    return WEFT_OK;
+  weft_status_t unpacked =
+      weft_parcel_pack_strictly(parcel, peer, status, value);
+  if (unpacked == WEFT_OK || status != WEFT_OK) {
+    return unpacked;
   }
   weft_parcel_deinit(parcel, peer);
   parcel->head = head;
-  begin(parcel);
-  status = pack_error(parcel, peer, unpacked);
+  status = weft_parcel_pack_strictly(parcel, peer, unpacked, weft_none());
   weft_status_release(unpacked);
   return status;
 }
@@ -498,6 +510,9 @@ void weft_parcel_deinit(weft_parcel_t* parcel, weft_peer_t* peer) {
     weft_storage_release(cargo->items[i].storage);
   }
   weft_exports_end(&cargo->exports, cargo->is_sent);
+  if (!weft_dlist_is_empty(&cargo->trips)) {
+    peer->peers->events->parcel_over(&cargo->trips, cargo->is_sent);
+  }
   weft_encoder_deinit(&cargo->encoder);
   weft_memory_free(peer->runtime->allocator, cargo, sizeof(*cargo));
   parcel->cargo = NULL;

@@ -73,6 +73,15 @@ typedef struct weft_peer_events {
   // The reply, with a reference, of a call of the peer that is served here and
   // has no outcome yet; NULL when there is none of this number.
   weft_future_t* (*served)(weft_peer_t* peer, uint64_t id);
+  // Writes the end of a channel into a body for a peer, and adds what it has
+  // to know of the parcel to a list, for `parcel_over`. NULL: as all kinds that
+  // cannot be sent.
+  weft_status_t (*encode_end)(weft_peer_t* peer, weft_encoder_t* encoder,
+                              weft_value_t end, weft_dlist_t* trips);
+  void (*parcel_over)(weft_dlist_t* trips, bool is_sent);
+  // Makes an end of what a body says.
+  weft_status_t (*decode_end)(weft_peer_t* peer, const void* data,
+                              size_t size_bytes, weft_value_t* out_value);
 } weft_peer_events_t;
 
 // Who makes links: the job, or a simulation.
@@ -439,8 +448,11 @@ static inline void weft_parcel_init(weft_parcel_t* parcel,
 // Errors: as `weft_encode_value`; RESOURCE_EXHAUSTED.
 weft_status_t weft_parcel_pack(weft_parcel_t* parcel, weft_peer_t* peer,
                                const weft_arguments_t* arguments);
-// The same with an outcome: a status that is not OK, or a value. What cannot
-// be packed becomes the error that says so.
+// The same with an outcome: a status that is not OK, or a value.
+weft_status_t weft_parcel_pack_strictly(weft_parcel_t* parcel,
+                                        weft_peer_t* peer, weft_status_t status,
+                                        weft_value_t value);
+// The same again; what cannot be packed becomes the error that says so.
 weft_status_t weft_parcel_pack_outcome(weft_parcel_t* parcel, weft_peer_t* peer,
                                        weft_status_t status,
                                        weft_value_t value);

@@ -44,7 +44,8 @@ enum {
   WEFT_EXTENSION_STRING = 4,
   WEFT_EXTENSION_BYTES = 5,
   WEFT_EXTENSION_FIRST_FREE = 16,
-  WEFT_EXTENSION_FUTURE = 16
+  WEFT_EXTENSION_FUTURE = 16,
+  WEFT_EXTENSION_CHANNEL_END = 17
 };
 
 // Where the bytes of an attachment are; 40 bytes in a frame.

@@ -190,14 +190,6 @@ static weft_status_t put_opaque(weft_encoder_t* encoder, weft_value_t value) {
                           name != NULL ? name : "(no name)");
 }
 
-static weft_status_t put_end(weft_encoder_t* encoder, weft_value_t value) {
-  (void)encoder;
-  (void)value;
-  return weft_status_make(WEFT_STATUS_UNIMPLEMENTED,
-                          "the end of a channel cannot leave its process: "
-                          "make the channel where it is used");
-}
-
 static weft_status_t put_other(weft_encoder_t* encoder, weft_value_t value) {
   if (encoder->vtable == NULL || encoder->vtable->value == NULL) {
     return weft_status_make(WEFT_STATUS_UNIMPLEMENTED,
@@ -331,7 +323,7 @@ static const put_fn_t puts_of_kinds[] = {
     [WEFT_KIND_ACTOR] = put_actor,   [WEFT_KIND_STRING] = put_string,
     [WEFT_KIND_BYTES] = put_bytes,   [WEFT_KIND_TENSOR] = put_tensor,
     [WEFT_KIND_OPAQUE] = put_opaque, [WEFT_KIND_STATUS] = put_status,
-    [WEFT_KIND_FUTURE] = put_other,  [WEFT_KIND_CHANNEL_END] = put_end,
+    [WEFT_KIND_FUTURE] = put_other,  [WEFT_KIND_CHANNEL_END] = put_other,
 };
 
 static weft_status_t put_leaf(weft_encoder_t* encoder, weft_value_t value) {

@@ -44,6 +44,8 @@ static const struct {
     [WEFT_FRAME_DROP] = {"drop", RULE_EMPTY},
     [WEFT_FRAME_UNLEND] = {"unlend", RULE_LOANS},
     [WEFT_FRAME_PROBE] = {"probe", RULE_VALUES},
+    [WEFT_FRAME_CHANNEL] = {"channel", RULE_VALUES},
+    [WEFT_FRAME_SLOT] = {"slot", RULE_OUTCOME},
 };
 
 static payload_rule_t rule_of(uint8_t type) {

@@ -45,7 +45,13 @@
   /* What LEND said of the `id` blocks in the payload has come to nothing. */ \
   X(UNLEND, 14, "unlend")                                                     \
   /* What does the future `id` wait for? See peer/probe.h. */                 \
-  X(PROBE, 15, "probe")
+  X(PROBE, 15, "probe")                                                       \
+  /* About the channel `target_index`, `target_generation`: who made it and   \
+     its number there; `endpoint` says what. */                               \
+  X(CHANNEL, 16, "channel")                                                   \
+  /* Value `id` of a channel, for the readers whose bits `sender` has; or its \
+     end, as `endpoint` says. */                                              \
+  X(SLOT, 17, "slot")
 
 typedef enum weft_frame_type {
 #define WEFT_FRAME_ENUM(identifier, number, name) \
@@ -71,6 +77,31 @@ enum {
 
 // `endpoint` of ACCEPT.
 enum { WEFT_ACCEPT_NO = 0, WEFT_ACCEPT_YES = 1 };
+
+// `endpoint` of CHANNEL; all words are scalars.
+enum {
+  // (end, its key) is used by the sender. A REPLY to `id` says 0, the holder
+  // that is the hub, or, for the writer, the readers that are left and keys.
+  WEFT_CHANNEL_JOIN = 1,
+  // (holder) is the hub now.
+  WEFT_CHANNEL_MOVED = 2,
+  // (end, count): so many copies are gone, and nobody used them.
+  WEFT_CHANNEL_RETURN = 3,
+  // (value, readers) ...: these have released it.
+  WEFT_CHANNEL_RELEASE = 4,
+  // (readers): these have left.
+  WEFT_CHANNEL_LEAVE = 5,
+  // (end, holder << 32 | whether it is so): a copy was passed on to another.
+  WEFT_CHANNEL_PASS = 6
+};
+
+// `endpoint` of SLOT.
+enum {
+  WEFT_SLOT_VALUE = 0,
+  // Nothing more comes: after what has come, or in place of it.
+  WEFT_SLOT_END = 1,
+  WEFT_SLOT_END_AT_ONCE = 2
+};
 
 typedef struct weft_frame {
   // Of the whole frame, head and payload.

@@ -4,6 +4,8 @@
 
 #include "process/puppet.h"
 
+#include "process/tap.h"
+
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -577,5 +579,5 @@ const weft_class_t puppet_class = {"puppet", 1,         init,
 const weft_class_t plain_class = {"plain", 3,         NULL,
                                   NULL,    endpoints, PUPPET_SUM_TEN + 1};
 
-const weft_class_t* const puppet_classes[PUPPET_CLASS_COUNT] = {&puppet_class,
-                                                                &plain_class};
+const weft_class_t* const puppet_classes[PUPPET_CLASS_COUNT] = {
+    &puppet_class, &plain_class, &tap_class};

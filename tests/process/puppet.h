@@ -82,7 +82,7 @@ enum {
   PUPPET_ENDPOINTS
 };
 
-#define PUPPET_CLASS_COUNT 2
+#define PUPPET_CLASS_COUNT 3
 extern const weft_class_t* const puppet_classes[PUPPET_CLASS_COUNT];
 extern const weft_class_t puppet_class;
 // Has no init.

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A part that a hub feeds: values that come, and what the hub is told.
+
+#include "base/container.h"
+#include "channel/part.h"
+
+// --- What is told -----------------------------------------------------------
+
+// Slots in one frame: two scalars each.
+#define TOLD_SLOTS (WEFT_FRAME_SCALAR_LIMIT / 2)
+
+static weft_frame_t head_of(const weft_part_t* part, uint16_t subject) {
+  weft_frame_t head = {
+      .type = WEFT_FRAME_CHANNEL,
+      .endpoint = subject,
+      .target_index = part->creator,
+      .target_generation = part->number,
+      .timeout_ns = INT64_MAX,
+  };
+  return head;
+}
+
+// The lock of the part and that of the peer are held.
+static weft_status_t write_words(const weft_part_t* part, weft_peer_t* peer,
+                                 uint16_t subject, const weft_value_t* words,
+                                 size_t count) {
+  weft_parcel_t parcel;
+  weft_frame_t head = head_of(part, subject);
+  const weft_arguments_t arguments = {.positional = words,
+                                      .positional_count = count};
+  weft_parcel_init(&parcel, &head);
+  WEFT_RETURN_IF_ERROR(weft_parcel_pack(&parcel, peer, &arguments));
+  return weft_parcel_write_locked(&parcel, peer, WEFT_LINK_RESERVED);
+}
+
+// Tells of some slots that are free.
+static weft_status_t write_slots(weft_part_t* part, weft_peer_t* peer) {
+  weft_value_t words[2 * TOLD_SLOTS];
+  size_t count = 0;
+  weft_dlist_node_t* node = weft_dlist_first(&part->untold);
+  while (node != NULL && count < 2 * TOLD_SLOTS) {
+    const weft_channel_slot_t* slot =
+        WEFT_CONTAINER_OF(node, weft_channel_slot_t, node);
+    words[count++] = weft_int64((int64_t)slot->sequence);
+    words[count++] = weft_int64((int64_t)slot->released);
+    node = weft_dlist_next(&part->untold, node);
+  }
+  WEFT_RETURN_IF_ERROR(
+      write_words(part, peer, WEFT_CHANNEL_RELEASE, words, count));
+  weft_dlist_node_t* told = weft_dlist_first(&part->untold);
+  for (size_t i = 0; i < count && told != NULL; i += 2) {
+    weft_dlist_remove(told);
+    WEFT_CONTAINER_OF(told, weft_channel_slot_t, node)->released = 0;
+    told = weft_dlist_first(&part->untold);
+  }
+  return WEFT_OK;
+}
+
+static weft_status_t write_leaving(weft_part_t* part, weft_peer_t* peer) {
+  const weft_value_t word = weft_int64((int64_t)part->leaving);
+  WEFT_RETURN_IF_ERROR(write_words(part, peer, WEFT_CHANNEL_LEAVE, &word, 1));
+  part->leaving = 0;
+  return WEFT_OK;
+}
+
+static weft_status_t write_told(weft_outgoing_t* outgoing, weft_peer_t* peer) {
+  weft_part_t* part = WEFT_CONTAINER_OF(outgoing, weft_part_t, tell);
+  weft_status_t status = WEFT_OK;
+  weft_mutex_lock(&part->lock);
+  while (status == WEFT_OK && !weft_dlist_is_empty(&part->untold)) {
+    status = write_slots(part, peer);
+  }
+  if (status == WEFT_OK && part->leaving != 0) {
+    status = write_leaving(part, peer);
+  }
+  weft_mutex_unlock(&part->lock);
+  return status;
+}
+
+static bool has_more_locked(const weft_part_t* part) {
+  return part->hub != NULL &&
+         (!weft_dlist_is_empty(&part->untold) || part->leaving != 0);
+}
+
+static void end_told(weft_outgoing_t* outgoing, weft_peer_t* peer) {
+  weft_part_t* part = WEFT_CONTAINER_OF(outgoing, weft_part_t, tell);
+  weft_mutex_lock(&part->lock);
+  if (has_more_locked(part) && weft_peer_state(peer) != WEFT_PEER_DEAD) {
+    weft_mutex_unlock(&part->lock);
+    weft_peer_send(peer, &part->tell);
+    return;
+  }
+  part->is_telling = false;
+  weft_part_leave_and_unlock(part);
+}
+
+void weft_feed_tell_locked(weft_part_t* part, weft_deed_t* deed) {
+  if (part->is_telling || !has_more_locked(part)) {
+    return;
+  }
+  part->is_telling = true;
+  part->users++;
+  part->tell = (weft_outgoing_t){.write = write_told, .end = end_told};
+  deed->teller = part;
+  deed->told = part->hub;
+}
+
+// --- What comes -------------------------------------------------------------
+
+// The readers among `bits` that take values here.
+static uint64_t present_here_locked(const weft_part_t* part, uint64_t bits) {
+  uint64_t here = 0;
+  for (uint32_t i = 0; i < part->reader_count; i++) {
+    if (part->readers[i].end.state == WEFT_END_HERE) {
+      here |= weft_reader_bit(i);
+    }
+  }
+  return here & bits;
+}
+
+static weft_status_t check_order_locked(weft_part_t* part, uint64_t bits,
+                                        uint64_t sequence) {
+  const weft_channel_slot_t* slot = weft_part_slot(part, sequence);
+  if (slot->holders != 0 && slot->sequence != sequence) {
+    return weft_status_make(WEFT_STATUS_DATA_LOSS,
+                            "channel %s: value %llu has come, whose slot is in "
+                            "use by value %llu",
+                            part->name, (unsigned long long)sequence,
+                            (unsigned long long)slot->sequence);
+  }
+  for (uint32_t i = 0; i < part->reader_count; i++) {
+    weft_part_reader_t* reader = &part->readers[i];
+    if ((bits & weft_reader_bit(i)) == 0) {
+      continue;
+    }
+    if (reader->arriving != sequence) {
+      return weft_status_make(
+          WEFT_STATUS_DATA_LOSS,
+          "channel %s: value %llu has come to reader %u in place of value %llu",
+          part->name, (unsigned long long)sequence, i,
+          (unsigned long long)reader->arriving);
+    }
+    reader->arriving++;
+  }
+  return WEFT_OK;
+}
+
+// Owns: takes both over. Errors: DATA_LOSS.
+static weft_status_t take_value(weft_part_t* part, const weft_frame_t* frame,
+                                weft_status_t error, weft_value_t value) {
+  weft_deed_t deed;
+  weft_deed_init(&deed);
+  weft_mutex_lock(&part->lock);
+  weft_channel_slot_t* slot = weft_part_slot(part, frame->id);
+  uint64_t bits = present_here_locked(part, frame->sender);
+  weft_status_t status = check_order_locked(part, bits, frame->id);
+  if (status == WEFT_OK && bits != 0 && slot->holders == 0) {
+    weft_part_put_locked(part, frame->id, bits, value, error, &deed);
+  } else {
+    if (status == WEFT_OK && bits != 0) {
+      // Another reader here had it before.
+      slot->holders |= bits;
+      weft_part_stir_locked(part, false, &deed);
+    }
+    deed.dropped = value;
+    deed.dropped_error = error;
+  }
+  weft_mutex_unlock(&part->lock);
+  weft_deed_do(&deed, part->allocator);
+  return status;
+}
+
+void weft_feed_receive(weft_part_t* part, weft_peer_t* peer,
+                       const weft_frame_t* frame) {
+  weft_status_t error;
+  weft_value_t value;
+  weft_delivery_read_outcome(peer, frame, &error, &value);
+  weft_mutex_lock(&part->lock);
+  bool is_hub = part->hub == peer;
+  weft_mutex_unlock(&part->lock);
+  if (!is_hub) {
+    // It was, before the writer moved on; or never: nobody asked for it.
+    weft_status_release(error);
+    weft_value_release(value);
+    return;
+  }
+  if (frame->endpoint == WEFT_SLOT_VALUE) {
+    weft_status_t status = take_value(part, frame, error, value);
+    if (status != WEFT_OK) {
+      weft_part_close(part, weft_status_retain(status), true);
+      weft_peer_break(peer, status);
+    }
+    return;
+  }
+  weft_value_release(value);
+  error =
+      error != WEFT_OK ? error : weft_part_closed_status(part, "it was closed");
+  weft_part_close(part, error, frame->endpoint == WEFT_SLOT_END_AT_ONCE);
+}

@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How an end comes to be used in a process other than its channel's. The
+// creator says who uses which end; the hub feeds who has joined it:
+//
+//   B (reader 1)                D (creator)                A (writer)
+//   JOIN reader 1 -------------> nobody else uses it
+//                                D is the hub: REPLY 0, and what there is
+//                                                 <------- JOIN writer
+//                                nothing was written: REPLY
+//                                readers and keys -------> A is the hub
+//   <-------------- MOVED to A
+//   JOIN reader 1 ------------------------------------------->
+//   <------------------------------------------- REPLY 0, values
+//
+// Whoever joins shows the key of the end, which only those know who were given
+// it. A takes a JOIN before it has D's answer, and answers it afterwards.
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/container.h"
+#include "channel/part.h"
+#include "peer/peers.h"
+
+// --- Asking -----------------------------------------------------------------
+
+// The end can be used, or never will be: `failure` says why.
+// Owns: takes `failure` over.
+static void end_join(weft_part_t* part, weft_end_t* end,
+                     weft_status_t failure) {
+  weft_deed_t deed;
+  weft_deed_init(&deed);
+  weft_mutex_lock(&part->lock);
+  if (end->state == WEFT_END_JOINING) {
+    weft_part_set_state_locked(part, end, WEFT_END_HERE);
+  }
+  weft_status_release(end->failure);
+  end->failure = failure;
+  weft_part_stir_locked(part, true, &deed);
+  weft_part_stir_locked(part, false, &deed);
+  bool is_deserted = end->handles == 0;
+  weft_mutex_unlock(&part->lock);
+  weft_deed_do(&deed, part->allocator);
+  if (is_deserted) {
+    weft_travel_end_left(part, end);
+  }
+}
+
+static void welcome_early(weft_part_t* part) {
+  for (uint32_t i = 0; i < part->reader_count; i++) {
+    weft_mutex_lock(&part->lock);
+    weft_join_t early = part->readers[i].end.early;
+    part->readers[i].end.early = (weft_join_t){.peer = NULL};
+    weft_mutex_unlock(&part->lock);
+    if (early.peer != NULL) {
+      weft_join_receive(part, early.peer, early.id, i, early.key);
+    }
+  }
+}
+
+// The writer is here: this is the hub. `data` is what the creator said.
+static weft_status_t become_hub(weft_part_t* part, weft_value_t value) {
+  const void* data = NULL;
+  size_t size_bytes = 0;
+  WEFT_RETURN_IF_ERROR(weft_value_as_bytes(value, &data, &size_bytes));
+  if (size_bytes != sizeof(uint64_t) * (part->reader_count + 1)) {
+    return weft_status_make(WEFT_STATUS_DATA_LOSS,
+                            "channel %s: its creator answered with %zu bytes",
+                            part->name, size_bytes);
+  }
+  const char* words = data;
+  weft_mutex_lock(&part->lock);
+  memcpy(&part->present, words, sizeof(uint64_t));
+  part->present &= UINT64_MAX >> (64 - part->reader_count);
+  for (uint32_t i = 0; i < part->reader_count; i++) {
+    weft_end_t* end = &part->readers[i].end;
+    memcpy(&end->key, words + sizeof(uint64_t) * (i + 1), sizeof(uint64_t));
+    if ((part->present & weft_reader_bit(i)) != 0 &&
+        end->state == WEFT_END_AWAY) {
+      weft_part_set_state_locked(part, end, WEFT_END_UNSEEN);
+    }
+  }
+  part->is_hub = true;
+  weft_mutex_unlock(&part->lock);
+  return WEFT_OK;
+}
+
+// A reader may take values from this peer, which sends them from now on.
+static void follow_hub(weft_part_t* part, weft_peer_t* hub) {
+  weft_mutex_lock(&part->lock);
+  part->hub = hub;
+  weft_mutex_unlock(&part->lock);
+}
+
+// Uses a reader whose hub is here. Errors: FAILED_PRECONDITION.
+static weft_status_t join_here(weft_part_t* part) {
+  weft_mutex_lock(&part->lock);
+  bool is_hub = part->is_hub;
+  weft_mutex_unlock(&part->lock);
+  return is_hub ? WEFT_OK
+                : weft_status_make(WEFT_STATUS_FAILED_PRECONDITION,
+                                   "channel %s: its writer is not here, though "
+                                   "its creator says so",
+                                   part->name);
+}
+
+static void answer_came(weft_pending_t* pending, weft_status_t status,
+                        weft_value_t value) {
+  weft_end_t* end = WEFT_CONTAINER_OF(pending, weft_end_t, pending);
+  weft_part_t* part = end->part;
+  weft_peer_t* peer = pending->peer;
+  int64_t number = 0;
+  bool is_writer = end->number == WEFT_END_WRITER;
+  if (status == WEFT_OK) {
+    status = is_writer ? become_hub(part, value)
+                       : weft_value_as_int64(value, &number);
+  }
+  weft_value_release(value);
+  weft_holder_t hub = (weft_holder_t)number;
+  if (status == WEFT_OK && hub != 0 && hub != weft_peers_self(peer->peers)) {
+    weft_join_ask(part, end, hub);
+    return;
+  }
+  if (status == WEFT_OK && hub != 0) {
+    status = join_here(part);
+  } else if (status == WEFT_OK && !is_writer) {
+    follow_hub(part, peer);
+  }
+  end_join(part, end, status);
+  welcome_early(part);
+  weft_part_leave(part);
+}
+
+static void describe_loss(const weft_pending_t* pending, char* buffer,
+                          size_t capacity) {
+  const weft_end_t* end = WEFT_CONST_CONTAINER_OF(pending, weft_end_t, pending);
+  (void)snprintf(buffer, capacity, "an end of channel %s cannot be opened",
+                 end->part->name);
+}
+
+// Sends JOIN to a peer that is there. Errors: PEER_DIED; RESOURCE_EXHAUSTED.
+static weft_status_t ask(weft_part_t* part, weft_end_t* end,
+                         weft_holder_t holder) {
+  weft_peer_t* peer;
+  uint64_t id;
+  weft_mutex_lock(&part->lock);
+  weft_runtime_t* runtime = part->runtime;
+  weft_mutex_unlock(&part->lock);
+  if (runtime == NULL) {
+    return weft_part_closed_status(part, "the runtime has stopped");
+  }
+  WEFT_RETURN_IF_ERROR(weft_peers_find(runtime, (uint16_t)(holder >> 16),
+                                       (uint16_t)holder, &peer));
+  end->pending = (weft_pending_t){
+      .complete = answer_came,
+      .describe_loss = describe_loss,
+  };
+  WEFT_RETURN_IF_ERROR(weft_calls_add(peer, &end->pending, &id));
+  const weft_value_t words[] = {weft_int64(end->number),
+                                weft_int64((int64_t)end->key)};
+  weft_status_t status =
+      weft_travel_send(part, peer, WEFT_CHANNEL_JOIN, id, words, 2);
+  if (status != WEFT_OK && !weft_calls_take(&end->pending, &id)) {
+    // The peer has died, and the call was told so.
+    weft_status_release(status);
+    return WEFT_OK;
+  }
+  return status;
+}
+
+void weft_join_ask(weft_part_t* part, weft_end_t* end, weft_holder_t holder) {
+  weft_status_t status = ask(part, end, holder);
+  if (status != WEFT_OK) {
+    end_join(part, end, status);
+    welcome_early(part);
+    weft_part_leave(part);
+  }
+}
+
+// --- Answering --------------------------------------------------------------
+
+static weft_status_t taken_status(const weft_part_t* part,
+                                  const weft_end_t* end) {
+  char where[32] = "elsewhere";
+  if (end->claimant != NULL) {
+    (void)snprintf(where, sizeof(where), "at rank %u", end->claimant->rank);
+  } else if (end->state == WEFT_END_HERE) {
+    (void)snprintf(where, sizeof(where), "by whoever made it");
+  }
+  if (end->state == WEFT_END_LEFT) {
+    return weft_part_closed_status(part, "this end of it has left");
+  }
+  if (end->number == WEFT_END_WRITER) {
+    return weft_status_make(WEFT_STATUS_ALREADY_EXISTS,
+                            "the writer of channel %s is used %s", part->name,
+                            where);
+  }
+  return weft_status_make(WEFT_STATUS_ALREADY_EXISTS,
+                          "reader %u of channel %s is used %s", end->number,
+                          part->name, where);
+}
+
+// What the new hub has to know; NULL without memory.
+static weft_status_t describe_locked(const weft_part_t* part,
+                                     weft_value_t* out_value) {
+  uint64_t words[WEFT_CHANNEL_READER_LIMIT + 1];
+  words[0] = part->present;
+  for (uint32_t i = 0; i < part->reader_count; i++) {
+    words[i + 1] = part->readers[i].end.key;
+  }
+  return weft_bytes_create(part->allocator, words,
+                           sizeof(uint64_t) * (part->reader_count + 1),
+                           out_value);
+}
+
+// Readers at places go to the new hub. So do those that are used here.
+static void follow(weft_part_t* part, weft_holder_t hub) {
+  const weft_value_t word = weft_int64(hub);
+  uint64_t bits;
+  weft_peer_t* peer;
+  while ((peer = weft_places_take_any(part, &bits)) != NULL) {
+    weft_status_t status =
+        weft_travel_send(part, peer, WEFT_CHANNEL_MOVED, 0, &word, 1);
+    if (status != WEFT_OK) {
+      weft_peer_break(peer, status);
+    }
+  }
+  weft_join_follow(part, hub);
+}
+
+void weft_join_follow(weft_part_t* part, weft_holder_t hub) {
+  for (uint32_t i = 0; i < part->reader_count; i++) {
+    weft_end_t* end = &part->readers[i].end;
+    weft_mutex_lock(&part->lock);
+    bool is_here = end->state == WEFT_END_HERE && end->failure == WEFT_OK;
+    if (is_here) {
+      weft_part_set_state_locked(part, end, WEFT_END_JOINING);
+      part->users++;
+    }
+    weft_mutex_unlock(&part->lock);
+    if (is_here) {
+      weft_join_ask(part, end, hub);
+    }
+  }
+}
+
+static void give_writer(weft_part_t* part, weft_peer_t* peer, uint64_t id) {
+  weft_end_t* writer = &part->writer_end;
+  weft_value_t value = weft_none();
+  weft_mutex_lock(&part->lock);
+  weft_status_t status = writer->state == WEFT_END_IDLE && !part->is_foreign
+                             ? describe_locked(part, &value)
+                             : taken_status(part, writer);
+  if (status == WEFT_OK) {
+    weft_travel_clear_pins_locked(part, writer);
+    part->is_hub = false;
+    part->hub = peer;
+    writer->claimant = peer;
+    part->users++;
+    weft_part_set_state_locked(part, writer, WEFT_END_AWAY);
+  }
+  weft_mutex_unlock(&part->lock);
+  bool is_given = status == WEFT_OK;
+  weft_join_answer(peer, id, status, value);
+  if (is_given) {
+    follow(part, weft_peer_holder(peer));
+    weft_part_leave(part);
+  }
+}
+
+// Whether nobody uses a reader so far.
+static bool is_free_locked(const weft_end_t* end) {
+  return end->state == WEFT_END_IDLE || end->state == WEFT_END_UNSEEN;
+}
+
+// The creator, of a channel whose hub is elsewhere: the reader is to go there.
+static bool send_on_locked(weft_part_t* part, weft_end_t* end,
+                           weft_peer_t* peer) {
+  bool sends_on = !part->is_foreign && !part->is_hub && is_free_locked(end);
+  if (sends_on) {
+    weft_travel_clear_pins_locked(part, end);
+    end->claimant = peer;
+    weft_part_set_state_locked(part, end, WEFT_END_AWAY);
+  }
+  return sends_on;
+}
+
+static void give_reader(weft_part_t* part, weft_end_t* end, weft_peer_t* peer,
+                        uint64_t id) {
+  weft_status_t status = WEFT_OK;
+  weft_mutex_lock(&part->lock);
+  bool sends_on = send_on_locked(part, end, peer);
+  weft_holder_t hub = part->hub != NULL ? weft_peer_holder(part->hub) : 0;
+  bool joins = !sends_on && part->is_hub && is_free_locked(end);
+  if (joins) {
+    weft_travel_clear_pins_locked(part, end);
+    end->claimant = peer;
+  } else if (!sends_on) {
+    status = taken_status(part, end);
+  }
+  weft_mutex_unlock(&part->lock);
+  if (sends_on && hub == 0) {
+    status = weft_part_closed_status(part, "its writer is gone");
+  }
+  if (joins) {
+    status = weft_places_add(part, end, peer, id);
+  }
+  if (!joins || status != WEFT_OK) {
+    weft_join_answer(peer, id, status, weft_int64(hub));
+  }
+}
+
+// The writer is on its way here: the answer has to wait.
+static bool keep_early_locked(weft_part_t* part, weft_end_t* end,
+                              weft_peer_t* peer, uint64_t id, uint64_t key) {
+  bool keeps = part->is_foreign && !part->is_hub &&
+               part->writer_end.state == WEFT_END_JOINING &&
+               end->early.peer == NULL;
+  if (keeps) {
+    end->early = (weft_join_t){.peer = peer, .id = id, .key = key};
+  }
+  return keeps;
+}
+
+void weft_join_receive(weft_part_t* part, weft_peer_t* peer, uint64_t id,
+                       uint32_t number, uint64_t key) {
+  weft_end_t* end = weft_part_end(part, number);
+  weft_mutex_lock(&part->lock);
+  bool is_writer = number == WEFT_END_WRITER;
+  bool keeps = !is_writer && keep_early_locked(part, end, peer, id, key);
+  bool is_sound = end->key != 0 && end->key == key;
+  weft_mutex_unlock(&part->lock);
+  if (keeps) {
+    return;
+  }
+  if (!is_sound) {
+    weft_join_answer(peer, id,
+                     weft_status_make(WEFT_STATUS_INVALID_ARGUMENT,
+                                      "channel %s: rank %u was not given the "
+                                      "end that it opens",
+                                      part->name, peer->rank),
+                     weft_none());
+  } else if (is_writer) {
+    give_writer(part, peer, id);
+  } else {
+    give_reader(part, end, peer, id);
+  }
+}
+
+void weft_join_receive_moved(weft_part_t* part, weft_peer_t* peer,
+                             weft_holder_t hub) {
+  weft_mutex_lock(&part->lock);
+  bool moves = part->is_foreign && part->hub == peer &&
+               part->creator == weft_peer_holder(peer);
+  if (moves) {
+    part->hub = NULL;
+  }
+  weft_mutex_unlock(&part->lock);
+  if (moves) {
+    weft_join_follow(part, hub);
+  }
+}
