@@ -226,14 +226,35 @@ static weft_status_t stayed_empty_locked(const weft_part_reader_t* reader,
       part->name, (unsigned long long)reader->next, why);
 }
 
+// The peers that are waited for: the hub, or those whose readers hold the next
+// slot.
+static uint32_t awaited_locked(const weft_part_t* part, bool is_writer,
+                               weft_peer_t* peers[]) {
+  if (is_writer) {
+    return weft_places_holding(
+        part, weft_part_slot(part, part->written)->holders, peers);
+  }
+  peers[0] = part->hub;
+  return part->hub != NULL ? 1 : 0;
+}
+
 // Sleeps once. The lock is held on entry and on return, not meanwhile.
-static weft_status_t sleep_locked(weft_part_t* part, weft_dlist_t* waiters,
+static weft_status_t sleep_locked(weft_part_t* part, bool is_writer,
                                   int64_t deadline_ns) {
   waiter_t waiter = {.node = {NULL, NULL}};
+  weft_peer_t* peers[WEFT_CHANNEL_READER_LIMIT];
+  uint32_t count = awaited_locked(part, is_writer, peers);
   weft_parker_init(&waiter.parker, part->runtime);
-  weft_dlist_append(waiters, &waiter.node);
+  weft_dlist_append(is_writer ? &part->write_waiters : &part->read_waiters,
+                    &waiter.node);
   weft_mutex_unlock(&part->lock);
+  for (uint32_t i = 0; i < count; i++) {
+    weft_peer_await(peers[i]);
+  }
   weft_status_t status = weft_park_for_work(&waiter.parker, deadline_ns);
+  for (uint32_t i = 0; i < count; i++) {
+    weft_peer_unawait(peers[i]);
+  }
   weft_mutex_lock(&part->lock);
   if (!weft_dlist_node_is_free(&waiter.node)) {
     weft_dlist_remove(&waiter.node);
@@ -278,9 +299,7 @@ static weft_status_t wait_locked(weft_part_t* part,
   if (waits_for_itself_locked(part, reader)) {
     return weft_status_from_code(WEFT_STATUS_WOULD_BLOCK);
   }
-  weft_status_t slept = sleep_locked(
-      part, reader == NULL ? &part->write_waiters : &part->read_waiters,
-      deadline_ns);
+  weft_status_t slept = sleep_locked(part, reader == NULL, deadline_ns);
   weft_status_t status =
       slept != WEFT_OK ? weft_part_check_locked(part, reader) : WEFT_OK;
   if (weft_status_code(status) == WEFT_STATUS_WOULD_BLOCK) {

@@ -323,6 +323,10 @@ void weft_places_receive_release(weft_part_t* part, weft_peer_t* peer,
 // True, and the rank where it is, for a reader at a place. The lock is held.
 bool weft_places_find(const weft_part_t* part, uint32_t reader,
                       uint32_t* out_rank);
+// The peers of readers among `bits`; `out_peers` has room for one each. The
+// lock is held.
+uint32_t weft_places_holding(const weft_part_t* part, uint64_t bits,
+                             weft_peer_t* out_peers[]);
 void weft_places_receive_leave(weft_part_t* part, weft_peer_t* peer,
                                uint64_t bits);
 void weft_places_strike_off(weft_part_t* part, weft_peer_t* peer,

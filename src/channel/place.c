@@ -62,6 +62,18 @@ bool weft_places_find(const weft_part_t* part, uint32_t reader,
   return false;
 }
 
+uint32_t weft_places_holding(const weft_part_t* part, uint64_t bits,
+                             weft_peer_t* out_peers[]) {
+  uint32_t count = 0;
+  for (weft_dlist_node_t* node = weft_dlist_first(&part->places); node != NULL;
+       node = weft_dlist_next(&part->places, node)) {
+    if ((place_at(node)->bits & bits) != 0) {
+      out_peers[count++] = place_at(node)->peer;
+    }
+  }
+  return count;
+}
+
 // Frees a place that has no readers any more, once nobody sends.
 static void end_place_locked(place_t* place) {
   if (place->bits == 0 && !place->is_sending) {

@@ -56,6 +56,19 @@ static void write_simple(weft_peer_t* peer, weft_frame_type_t type) {
   weft_mutex_unlock(&peer->lock);
 }
 
+void weft_peer_await(weft_peer_t* peer) {
+  weft_mutex_lock(&peer->peers->calls_lock);
+  peer->awaited_count++;
+  weft_heartbeat_start_locked(peer);
+  weft_mutex_unlock(&peer->peers->calls_lock);
+}
+
+void weft_peer_unawait(weft_peer_t* peer) {
+  weft_mutex_lock(&peer->peers->calls_lock);
+  peer->awaited_count--;
+  weft_mutex_unlock(&peer->peers->calls_lock);
+}
+
 void weft_heartbeat_receive(weft_peer_t* peer, const weft_frame_t* frame) {
   if (frame->type == WEFT_FRAME_PING) {
     write_simple(peer, WEFT_FRAME_PONG);

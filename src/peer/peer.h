@@ -353,6 +353,12 @@ weft_status_t weft_peer_wait(weft_peer_t* peer, weft_peer_waiter_t* waiter,
 // Wakes all; the lock is held.
 void weft_peer_wake_locked(weft_peer_t* peer);
 
+// Somebody waits for what the peer does, by no call and no future: so whether
+// it is stopped is looked at from time to time. As many times `unawait` ends
+// it. No lock of this folder is held.
+void weft_peer_await(weft_peer_t* peer);
+void weft_peer_unawait(weft_peer_t* peer);
+
 // Whether a peer that asks for more has first to read what waits for it. The
 // lock is held. Errors: RESOURCE_EXHAUSTED.
 weft_status_t weft_peer_check_outbox_locked(const weft_peer_t* peer);

@@ -13,6 +13,7 @@
 #include "memory/memory.h"
 #include "process/job.h"
 #include "process/puppet.h"
+#include "process/tap.h"
 #include "sys/sys.h"
 
 // What everybody hears of one that did not answer.
@@ -237,6 +238,33 @@ static void actors_of_one_that_is_stopped_get_names(weft_runtime_t* runtime) {
   }
 }
 
+// Nothing but the channel waits for it, as a reader or as the writer.
+static void a_channel_ends_with_one_that_is_stopped(weft_runtime_t* runtime) {
+  const weft_spawn_options_t there = {.place = 1};
+  const weft_channel_options_t options = {.slot_count = 1};
+  weft_actor_t tap;
+  weft_writer_t* writer;
+  weft_reader_t* reader;
+  weft_kit_assert_ok(
+      weft_spawn(runtime, &tap_class, weft_none(), &there, &tap));
+  weft_actor_t other = puppet_spawn(runtime, 1);
+  weft_kit_assert_ok(weft_channel_create(runtime, &options, &writer, &reader));
+  weft_value_t end = weft_reader_value(reader);
+  puppet_tell(runtime, tap, TAP_OPEN_READER, WEFT_ARGUMENTS(end));
+  weft_value_release(end);
+  weft_reader_release(reader);
+  pid_t process = (pid_t)puppet_process(runtime, other);
+  stop_process(process);
+  weft_status_t status = WEFT_OK;
+  while (status == WEFT_OK) {
+    status = weft_writer_write(writer, weft_int64(1), WEFT_TIME_INFINITE);
+  }
+  weft_kit_assert_status_says(WEFT_STATUS_PEER_DIED, "its reader is gone",
+                              status);
+  assert_int_equal(kill(process, SIGKILL), 0);
+  weft_writer_release(writer);
+}
+
 int main(int argument_count, char** arguments) {
   static const process_test_t tests[] = {
       {.name = "one_that_is_stopped_is_given_up",
@@ -247,6 +275,11 @@ int main(int argument_count, char** arguments) {
       {.name = "one_that_is_stopped_for_good_can_be_killed",
        .size = 2,
        .run = one_that_is_stopped_for_good_can_be_killed,
+       .prepare = give_up_soon,
+       .may_die = 2},
+      {.name = "a_channel_ends_with_one_that_is_stopped",
+       .size = 2,
+       .run = a_channel_ends_with_one_that_is_stopped,
        .prepare = give_up_soon,
        .may_die = 2},
       {.name = "one_that_wakes_in_time_has_lost_nothing",
