@@ -179,9 +179,11 @@ struct weft_actor_layer {
   // a stripe.
   weft_mutex_t watch_lock;
   // Actors of peers that have a name and are not watched yet: there was no
-  // room to ask. Guarded by the watch lock; and how many.
+  // room to ask. Guarded by the watch lock, as is how often there was room.
   weft_dlist_t unwatched;
-  _Atomic uint32_t unwatched_count;
+  uint64_t room_count;
+  // Those, and the ones that are being asked about.
+  _Atomic uint32_t asking_count;
   weft_mutex_t stripes[WEFT_STRIPE_COUNT];
   // Guards the two lists below; leaf.
   weft_mutex_t timed_lock;

@@ -192,7 +192,7 @@ static void await_exit(distant_t* distant, weft_future_t* exited) {
 
 // Asks, and waits for the answer. An end that is known at once is told at once.
 // False when there is no room.
-static bool follow(distant_t* distant) {
+static bool try_follow(distant_t* distant) {
   weft_future_t* exited = NULL;
   weft_status_t status = ask(distant, &exited);
   bool is_full = distant->kind == WEFT_DISTANT_NAME &&
@@ -213,12 +213,6 @@ static bool follow(distant_t* distant) {
 
 // --- Names that wait for room -----------------------------------------------
 
-static bool is_of(const distant_t* distant, const weft_peer_t* peer) {
-  return peer == NULL ||
-         (distant->target.rank == peer->rank &&
-          distant->target.incarnation == weft_peer_incarnation(peer));
-}
-
 // The first of a peer, or of all when that is NULL.
 static distant_t* take_unwatched(weft_actor_layer_t* layer,
                                  const weft_peer_t* peer) {
@@ -228,66 +222,75 @@ static distant_t* take_unwatched(weft_actor_layer_t* layer,
        node != NULL && found == NULL;
        node = weft_dlist_next(&layer->unwatched, node)) {
     distant_t* distant = WEFT_CONTAINER_OF(node, distant_t, node);
-    found = is_of(distant, peer) ? distant : NULL;
+    bool is_of_peer = peer == NULL || (distant->target.rank == peer->rank &&
+                                       distant->target.incarnation ==
+                                           weft_peer_incarnation(peer));
+    found = is_of_peer ? distant : NULL;
   }
   if (found != NULL) {
     weft_dlist_remove(&found->node);
-    // Relaxed: see `weft_distant_go_on`.
-    atomic_fetch_sub_explicit(&layer->unwatched_count, 1, memory_order_relaxed);
   }
   weft_mutex_unlock(&layer->watch_lock);
   return found;
 }
 
-static void put_off(distant_t* distant) {
-  weft_actor_layer_t* layer = distant->layer;
+static uint64_t rooms(weft_actor_layer_t* layer) {
   weft_mutex_lock(&layer->watch_lock);
-  weft_dlist_append(&layer->unwatched, &distant->node);
-  // Relaxed: see `weft_distant_go_on`.
-  atomic_fetch_add_explicit(&layer->unwatched_count, 1, memory_order_relaxed);
+  uint64_t count = layer->room_count;
   weft_mutex_unlock(&layer->watch_lock);
+  return count;
 }
 
-static bool has_window(weft_peer_t* peer) {
-  weft_mutex_lock(&peer->lock);
-  weft_status_t status = weft_window_probe_locked(
-      peer, weft_system_actor(peer->rank, weft_peer_incarnation(peer)));
-  weft_mutex_unlock(&peer->lock);
-  return weft_status_ignore(status) == WEFT_STATUS_OK;
+// Lists it for when there is room; false when some came since it was asked for,
+// which did not find it in the list.
+static bool put_off(distant_t* distant, uint64_t room_count) {
+  weft_actor_layer_t* layer = distant->layer;
+  weft_mutex_lock(&layer->watch_lock);
+  bool is_current = layer->room_count == room_count;
+  if (is_current) {
+    weft_dlist_append(&layer->unwatched, &distant->node);
+  }
+  weft_mutex_unlock(&layer->watch_lock);
+  return is_current;
+}
+
+static void count_asking(weft_actor_layer_t* layer, uint32_t change) {
+  // Relaxed: whoever finds no room has the lock of the peer after this, and
+  // whoever makes room before it looks: see `weft_distant_go_on`.
+  atomic_fetch_add_explicit(&layer->asking_count, change, memory_order_relaxed);
+}
+
+// As above, later if there is no room now, which gives false. It is counted.
+static bool follow_or_wait(distant_t* distant) {
+  weft_actor_layer_t* layer = distant->layer;
+  uint64_t room_count;
+  do {
+    room_count = rooms(layer);
+    if (try_follow(distant)) {
+      count_asking(layer, -UINT32_C(1));
+      return true;
+    }
+  } while (!put_off(distant, room_count));
+  return false;
+}
+
+static void follow(distant_t* distant) {
+  count_asking(distant->layer, 1);
+  (void)follow_or_wait(distant);
 }
 
 void weft_distant_go_on(weft_actor_layer_t* layer, weft_peer_t* peer) {
   distant_t* distant;
-  // Relaxed: the lock of the peer is between this and `put_off`, in either
-  // order: whoever has room after this finds it, see `follow_or_wait`.
-  if (atomic_load_explicit(&layer->unwatched_count, memory_order_relaxed) ==
-      0) {
+  // Relaxed: see `count_asking`.
+  if (atomic_load_explicit(&layer->asking_count, memory_order_relaxed) == 0) {
     return;
   }
-  while ((distant = take_unwatched(layer, peer)) != NULL) {
-    if (!follow(distant)) {
-      put_off(distant);
-      return;
-    }
-  }
-}
-
-// As `follow`, later if there is no room now.
-static void follow_or_wait(distant_t* distant) {
-  weft_actor_layer_t* layer = distant->layer;
-  weft_actor_t target = distant->target;
-  weft_peer_t* peer = NULL;
-  if (follow(distant)) {
-    return;
-  }
-  put_off(distant);
-  // Room that came meanwhile found it in no list.
-  weft_status_t status =
-      weft_peers_find(layer->runtime, target.rank, target.incarnation, &peer);
-  if (status != WEFT_OK || has_window(peer)) {
-    weft_distant_go_on(layer, peer);
-  }
-  weft_status_release(status);
+  weft_mutex_lock(&layer->watch_lock);
+  layer->room_count++;
+  weft_mutex_unlock(&layer->watch_lock);
+  do {
+    distant = take_unwatched(layer, peer);
+  } while (distant != NULL && follow_or_wait(distant));
 }
 
 void weft_distant_stop(weft_actor_layer_t* layer) {
@@ -329,7 +332,7 @@ weft_status_t weft_distant_watch(weft_actor_layer_t* layer,
   WEFT_RETURN_IF_ERROR(
       create_listed(layer, kind, watcher, target, endpoint, &distant));
   if (distant != NULL) {
-    follow_or_wait(distant);
+    follow(distant);
   }
   return WEFT_OK;
 }

@@ -386,6 +386,10 @@ static void peer_died(weft_peer_t* peer, weft_status_t reason) {
   weft_distant_go_on(weft_actor_layer_of(peer->runtime), peer);
 }
 
+static void room_came(weft_peer_t* peer) {
+  weft_distant_go_on(weft_actor_layer_of(peer->runtime), peer);
+}
+
 static weft_future_t* served(weft_peer_t* peer, uint64_t id) {
   weft_mutex_lock(&peer->lock);
   weft_table_node_t* node = weft_table_find(&peer->served, id);
@@ -399,6 +403,7 @@ static weft_future_t* served(weft_peer_t* peer, uint64_t id) {
 
 const weft_peer_events_t weft_remote_events = {
     .frame = receive,
+    .room = room_came,
     .died = peer_died,
     .origin = weft_remote_origin,
     .served = served,

@@ -55,7 +55,8 @@ static void free_nodes(weft_peer_t* peer, weft_table_t* table,
   weft_table_deinit(table);
 }
 
-static void destroy_peer(weft_peer_t* peer) {
+static void destroy_peer(weft_peer_t* peer, void* user) {
+  (void)user;
   const weft_allocator_t* allocator = peer->peers->runtime->allocator;
   weft_link_destroy(peer->link);
   weft_status_release(peer->reason);
@@ -559,6 +560,7 @@ static void room_came(weft_link_sink_t* sink) {
   weft_peer_wake_locked(peer);
   weft_mutex_unlock(&peer->lock);
   end_all(peer, &written);
+  peer->peers->events->room(peer);
 }
 
 // Nobody said how the peer died: what the link knows has to do.
@@ -675,18 +677,13 @@ void weft_peers_stop(weft_runtime_t* runtime) {
   }
 }
 
-static void destroy_visited(weft_peer_t* peer, void* user) {
-  (void)user;
-  destroy_peer(peer);
-}
-
 void weft_peers_destroy(weft_runtime_t* runtime) {
   weft_peers_t* peers = weft_peers_of(runtime);
   if (peers == NULL) {
     return;
   }
   weft_prober_deinit(peers);
-  weft_peers_visit(peers, destroy_visited, NULL);
+  weft_peers_visit(peers, destroy_peer, NULL);
   weft_status_release(peers->end_reason);
   weft_ids_deinit(&peers->calls);
   weft_ids_deinit(&peers->exports);

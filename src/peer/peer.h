@@ -65,6 +65,9 @@ typedef struct weft_origin_name {
 typedef struct weft_peer_events {
   // A frame that is not this layer's own; its head was checked.
   void (*frame)(weft_peer_t* peer, const weft_frame_t* frame);
+  // There may be room in the lane again: what found none may be tried again.
+  // Called with no lock held.
+  void (*room)(weft_peer_t* peer);
   // The peer is dead, everything that it sent has been dealt with. `reason`
   // is lent. Called once.
   void (*died)(weft_peer_t* peer, weft_status_t reason);

@@ -87,6 +87,10 @@ static inline void weft_peer_kit_frame(weft_peer_t* peer,
   }
 }
 
+static inline void weft_peer_kit_room(weft_peer_t* peer) {
+  (void)peer;
+}
+
 static inline void weft_peer_kit_died(weft_peer_t* peer, weft_status_t reason) {
   (void)reason;
   weft_peer_kit->members[weft_runtime_rank(peer->runtime)].died[peer->rank]++;
@@ -167,6 +171,7 @@ static inline void weft_peer_kit_open_member(weft_peer_kit_t* kit,
                                              uint16_t rank) {
   static const weft_peer_events_t events = {
       .frame = weft_peer_kit_frame,
+      .room = weft_peer_kit_room,
       .died = weft_peer_kit_died,
       .origin = weft_peer_kit_origin,
       .served = weft_peer_kit_served,

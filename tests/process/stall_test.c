@@ -265,6 +265,53 @@ static void a_channel_ends_with_one_that_is_stopped(weft_runtime_t* runtime) {
   weft_writer_release(writer);
 }
 
+// Fills the lane to a rank, with less than a window for each actor: in large
+// steps, and then in the smallest.
+static void fill_lane(weft_runtime_t* runtime, const weft_actor_t* actors,
+                      int count) {
+  const weft_call_options_t hasty = {.try_only = true};
+  const weft_value_t fills[] = {puppet_long_string(runtime, 3500),
+                                weft_int64(0)};
+  weft_status_code_t code = WEFT_STATUS_OK;
+  for (int fill = 0; fill < 2; fill++) {
+    int sent = 0;
+    do {
+      assert_true(sent < 6 * count);
+      code = weft_status_ignore(weft_send(runtime, actors[sent++ % count],
+                                          PUPPET_ECHO,
+                                          WEFT_ARGUMENTS(fills[fill]), &hasty));
+    } while (code == WEFT_STATUS_OK);
+    assert_int_equal(code, WEFT_STATUS_WOULD_BLOCK);
+  }
+  weft_value_release(fills[0]);
+}
+
+// Room comes without credit: few messages are done, and none are of the actor
+// that ends.
+static void a_name_given_while_the_lane_is_full_is_free_after_the_end(
+    weft_runtime_t* runtime) {
+  enum { FILLERS = 100 };
+  weft_actor_t fillers[FILLERS];
+  weft_actor_t named = puppet_spawn(runtime, 1);
+  weft_actor_t other = puppet_spawn(runtime, 2);
+  for (int i = 0; i < FILLERS; i++) {
+    fillers[i] = puppet_spawn(runtime, 1);
+  }
+  pid_t process = (pid_t)puppet_process(runtime, fillers[0]);
+  stop_process(process);
+  fill_lane(runtime, fillers, FILLERS);
+  weft_kit_assert_ok(weft_actor_register(runtime, "it", named));
+  assert_int_equal(kill(process, SIGCONT), 0);
+  puppet_tell(runtime, other, PUPPET_STOP_OTHER,
+              WEFT_ARGUMENTS(weft_actor_value(named), weft_int64(WEFT_STOP_NOW),
+                             weft_none()));
+  weft_status_code_t code = WEFT_STATUS_ALREADY_EXISTS;
+  while (code == WEFT_STATUS_ALREADY_EXISTS) {
+    code = weft_status_ignore(weft_actor_register(runtime, "it", other));
+  }
+  assert_int_equal(code, WEFT_STATUS_OK);
+}
+
 int main(int argument_count, char** arguments) {
   static const process_test_t tests[] = {
       {.name = "one_that_is_stopped_is_given_up",
@@ -295,6 +342,8 @@ int main(int argument_count, char** arguments) {
        .size = 3,
        .run = actors_of_one_that_is_stopped_get_names,
        .prepare = give_up_late},
+      PROCESS_TEST(a_name_given_while_the_lane_is_full_is_free_after_the_end,
+                   3),
       PROCESS_TEST_OF_DEATH(a_stopped_process_can_be_killed, 2, 2),
   };
   return process_main(argument_count, arguments, tests,
