@@ -178,6 +178,8 @@ struct weft_actor_layer {
   // Guards links between actors: watchers, links, exit futures. Taken before
   // a stripe.
   weft_mutex_t watch_lock;
+  // Watches of actors of peers that have a name. Guarded by the watch lock.
+  weft_dlist_t named;
   // Actors of peers that have a name and are not watched yet: there was no
   // room to ask. Guarded by the watch lock, as is how often there was room.
   weft_dlist_t unwatched;

@@ -16,8 +16,10 @@
 
 // One actor of a peer that is watched. It is freed when the call ends.
 typedef struct distant {
-  // In the watcher's `distants`; guarded by the watch lock.
+  // In the watcher's `distants`, or `named` of the layer; and in `unwatched`.
+  // Guarded by the watch lock.
   weft_dlist_node_t node;
+  weft_dlist_node_t of_room;
   weft_actor_layer_t* layer;
   weft_distant_kind_t kind;
   weft_actor_t watcher;
@@ -158,18 +160,30 @@ static distant_t* find(const weft_dlist_t* list, weft_distant_kind_t kind,
   return NULL;
 }
 
-// Lists it with its watcher. False when it is not needed: the watcher has
-// ended, or watches already.
+// Where it is to be listed; NULL when nobody is there who wants to know. The
+// lock is held.
+static weft_dlist_t* list_of(weft_actor_layer_t* layer,
+                             weft_distant_kind_t kind, weft_actor_t watcher,
+                             weft_actor_t target, weft_cold_t** spare) {
+  if (kind == WEFT_DISTANT_NAME) {
+    return weft_names_has_remote(layer, target) ? &layer->named : NULL;
+  }
+  weft_cold_t* cold = weft_watch_find(layer, watcher, spare);
+  return cold != NULL ? &cold->distants : NULL;
+}
+
+// Lists it. False when it is not needed: the watcher has ended, or watches
+// already.
 static bool list(distant_t* distant, weft_cold_t** spare, uint32_t endpoint) {
   weft_actor_layer_t* layer = distant->layer;
   weft_mutex_lock(&layer->watch_lock);
-  weft_cold_t* cold = weft_watch_find(layer, distant->watcher, spare);
-  distant_t* known = cold != NULL
-                         ? find(&cold->distants, distant->kind, distant->target)
-                         : NULL;
-  bool is_new = cold != NULL && known == NULL;
+  weft_dlist_t* all =
+      list_of(layer, distant->kind, distant->watcher, distant->target, spare);
+  distant_t* known =
+      all != NULL ? find(all, distant->kind, distant->target) : NULL;
+  bool is_new = all != NULL && known == NULL;
   if (is_new) {
-    weft_dlist_append(&cold->distants, &distant->node);
+    weft_dlist_append(all, &distant->node);
   } else if (known != NULL && known->notice != NULL) {
     known->notice->endpoint = (uint16_t)endpoint;
   }
@@ -221,14 +235,14 @@ static distant_t* take_unwatched(weft_actor_layer_t* layer,
   for (weft_dlist_node_t* node = weft_dlist_first(&layer->unwatched);
        node != NULL && found == NULL;
        node = weft_dlist_next(&layer->unwatched, node)) {
-    distant_t* distant = WEFT_CONTAINER_OF(node, distant_t, node);
+    distant_t* distant = WEFT_CONTAINER_OF(node, distant_t, of_room);
     bool is_of_peer = peer == NULL || (distant->target.rank == peer->rank &&
                                        distant->target.incarnation ==
                                            weft_peer_incarnation(peer));
     found = is_of_peer ? distant : NULL;
   }
   if (found != NULL) {
-    weft_dlist_remove(&found->node);
+    weft_dlist_remove(&found->of_room);
   }
   weft_mutex_unlock(&layer->watch_lock);
   return found;
@@ -241,23 +255,33 @@ static uint64_t rooms(weft_actor_layer_t* layer) {
   return count;
 }
 
+static void count_asking(weft_actor_layer_t* layer, uint32_t change) {
+  // Relaxed: whoever finds no room has the lock of the peer after this, and
+  // whoever makes room before it looks: see `weft_distant_go_on`.
+  atomic_fetch_add_explicit(&layer->asking_count, change, memory_order_relaxed);
+}
+
+// Nobody wants to know of one that is in no list.
+static void give_up(distant_t* distant) {
+  count_asking(distant->layer, -UINT32_C(1));
+  free_distant(distant);
+}
+
 // Lists it for when there is room; false when some came since it was asked for,
 // which did not find it in the list.
 static bool put_off(distant_t* distant, uint64_t room_count) {
   weft_actor_layer_t* layer = distant->layer;
   weft_mutex_lock(&layer->watch_lock);
+  bool is_dropped = distant->is_dropped;
   bool is_current = layer->room_count == room_count;
-  if (is_current) {
-    weft_dlist_append(&layer->unwatched, &distant->node);
+  if (is_current && !is_dropped) {
+    weft_dlist_append(&layer->unwatched, &distant->of_room);
   }
   weft_mutex_unlock(&layer->watch_lock);
-  return is_current;
-}
-
-static void count_asking(weft_actor_layer_t* layer, uint32_t change) {
-  // Relaxed: whoever finds no room has the lock of the peer after this, and
-  // whoever makes room before it looks: see `weft_distant_go_on`.
-  atomic_fetch_add_explicit(&layer->asking_count, change, memory_order_relaxed);
+  if (is_dropped) {
+    give_up(distant);
+  }
+  return is_current || is_dropped;
 }
 
 // As above, later if there is no room now, which gives false. It is counted.
@@ -296,7 +320,8 @@ void weft_distant_go_on(weft_actor_layer_t* layer, weft_peer_t* peer) {
 void weft_distant_stop(weft_actor_layer_t* layer) {
   distant_t* distant;
   while ((distant = take_unwatched(layer, NULL)) != NULL) {
-    free_distant(distant);
+    (void)unlist(distant);
+    give_up(distant);
   }
 }
 
@@ -314,8 +339,7 @@ static weft_status_t create_listed(weft_actor_layer_t* layer,
     return weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED,
                             "no memory to watch an actor");
   }
-  // A name has no watcher, and is in no list.
-  bool is_new = kind == WEFT_DISTANT_NAME || list(distant, &spare, endpoint);
+  bool is_new = list(distant, &spare, endpoint);
   weft_cold_free(layer->runtime, spare);
   if (is_new) {
     *out_distant = distant;
@@ -365,18 +389,34 @@ static void cancel(weft_future_t* exited) {
   }
 }
 
+// Where an actor without a name is listed; NULL when it has one still. The lock
+// is held.
+static weft_dlist_t* unneeded_of(weft_actor_layer_t* layer,
+                                 weft_actor_t target) {
+  return weft_names_has_remote(layer, target) ? NULL : &layer->named;
+}
+
 void weft_distant_unwatch(weft_actor_layer_t* layer, weft_distant_kind_t kind,
                           weft_actor_t watcher, weft_actor_t target) {
   weft_future_t* exited = NULL;
   weft_mutex_lock(&layer->watch_lock);
-  weft_cold_t* cold = weft_watch_find(layer, watcher, NULL);
-  distant_t* distant =
-      cold != NULL ? find(&cold->distants, kind, target) : NULL;
+  weft_dlist_t* all = kind == WEFT_DISTANT_NAME
+                          ? unneeded_of(layer, target)
+                          : list_of(layer, kind, watcher, target, NULL);
+  distant_t* distant = all != NULL ? find(all, kind, target) : NULL;
+  bool is_put_off =
+      distant != NULL && !weft_dlist_node_is_free(&distant->of_room);
+  if (is_put_off) {
+    weft_dlist_remove(&distant->of_room);
+  }
   if (distant != NULL) {
     exited = drop_locked(distant);
   }
   weft_mutex_unlock(&layer->watch_lock);
   cancel(exited);
+  if (is_put_off) {
+    give_up(distant);
+  }
 }
 
 void weft_distant_forget(weft_actor_layer_t* layer, weft_cold_t* cold) {

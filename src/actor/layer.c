@@ -19,6 +19,7 @@
 
 static void init_locks(weft_actor_layer_t* layer) {
   weft_mutex_init(&layer->watch_lock);
+  weft_dlist_init(&layer->named);
   weft_dlist_init(&layer->unwatched);
   weft_mutex_init(&layer->timed_lock);
   weft_mutex_init(&layer->obituary_lock);

@@ -302,10 +302,7 @@ static registered_t register_remote(weft_actor_layer_t* layer,
   return register_in(names, &names->remote, actor, spare, out_lookups);
 }
 
-// Takes one name of an actor of another rank off; NULL when it has none.
-static name_t* free_one_remote(weft_names_t* names, weft_actor_t actor,
-                               name_t** out_unused) {
-  weft_mutex_lock(&names->lock);
+static name_t* find_remote(const weft_names_t* names, weft_actor_t actor) {
   name_t* found = NULL;
   for (weft_dlist_node_t* node = weft_dlist_first(&names->remote);
        node != NULL && found == NULL;
@@ -313,6 +310,22 @@ static name_t* free_one_remote(weft_names_t* names, weft_actor_t actor,
     name_t* name = WEFT_CONTAINER_OF(node, name_t, node);
     found = weft_actor_equal(name->actor, actor) ? name : NULL;
   }
+  return found;
+}
+
+bool weft_names_has_remote(weft_actor_layer_t* layer, weft_actor_t actor) {
+  weft_names_t* names = layer->names;
+  weft_mutex_lock(&names->lock);
+  bool has_name = find_remote(names, actor) != NULL;
+  weft_mutex_unlock(&names->lock);
+  return has_name;
+}
+
+// Takes one name of an actor of another rank off; NULL when it has none.
+static name_t* free_one_remote(weft_names_t* names, weft_actor_t actor,
+                               name_t** out_unused) {
+  weft_mutex_lock(&names->lock);
+  name_t* found = find_remote(names, actor);
   if (found != NULL) {
     weft_dlist_remove(&found->node);
     found->actor = (weft_actor_t){0};
@@ -388,7 +401,9 @@ weft_status_t weft_actor_register(weft_runtime_t* runtime, const char* name,
 }
 
 weft_status_t weft_actor_unregister(weft_runtime_t* runtime, const char* text) {
-  weft_names_t* names = weft_actor_layer_of(runtime)->names;
+  weft_actor_layer_t* layer = weft_actor_layer_of(runtime);
+  weft_names_t* names = layer->names;
+  weft_actor_t actor = {0};
   WEFT_RETURN_IF_ERROR(check_text(text));
   if (runtime->rank != WEFT_NAMES_RANK) {
     return ask_names(runtime, WEFT_SYSTEM_UNREGISTER, text, NULL);
@@ -398,12 +413,16 @@ weft_status_t weft_actor_unregister(weft_runtime_t* runtime, const char* text) {
   name_t* name = find(names, text);
   bool is_found = name != NULL && !weft_actor_is_none(name->actor);
   if (is_found) {
+    actor = name->actor;
     weft_dlist_remove(&name->node);
     name->actor = (weft_actor_t){0};
     unused = take_if_unused(names, name);
   }
   weft_mutex_unlock(&names->lock);
   free_name(runtime, unused);
+  if (weft_actor_is_remote(runtime, actor)) {
+    weft_distant_unwatch(layer, WEFT_DISTANT_NAME, (weft_actor_t){0}, actor);
+  }
   return is_found ? WEFT_OK
                   : weft_status_make(WEFT_STATUS_NOT_FOUND,
                                      "no actor has the name %s", text);

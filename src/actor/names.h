@@ -20,6 +20,9 @@ void weft_names_forget(weft_actor_layer_t* layer, weft_cold_t* cold);
 // Frees the names of an actor of another rank.
 void weft_names_forget_remote(weft_actor_layer_t* layer, weft_actor_t actor);
 
+// Whether an actor of another rank has a name. The watch lock may be held.
+bool weft_names_has_remote(weft_actor_layer_t* layer, weft_actor_t actor);
+
 // Fails all look-ups with CLOSED, those that come later at once.
 void weft_names_close(weft_actor_layer_t* layer);
 

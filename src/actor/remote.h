@@ -129,6 +129,7 @@ weft_status_t weft_distant_watch(weft_actor_layer_t* layer,
 weft_status_t weft_distant_link_by(weft_actor_layer_t* layer,
                                    weft_actor_t watcher, weft_actor_t target,
                                    weft_future_t* exited);
+// Of a name: if it was the actor's last.
 void weft_distant_unwatch(weft_actor_layer_t* layer, weft_distant_kind_t kind,
                           weft_actor_t watcher, weft_actor_t target);
 // The watcher that had this cold part has ended.

@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/runtime.h"
 #include "process/job.h"
 #include "process/puppet.h"
+#include "sys/slab.h"
 
 // The watcher and the watched: rank 0 watches rank 1, or the other way round.
 typedef struct couple {
@@ -343,6 +345,24 @@ static void names_are_free_after_the_end_and_after_death(
                          weft_actor_register(runtime, "other", second));
 }
 
+// Rank 0 watches the actor once, and no longer than it has a name.
+static void names_that_are_taken_back_leave_nothing(weft_runtime_t* runtime) {
+  enum { ROUNDS = 2000 };
+  weft_actor_t actor = puppet_spawn(runtime, 1);
+  size_t before = weft_slab_blocks_in_use(runtime->slab);
+  for (int round = 0; round < ROUNDS; round++) {
+    // A watch that outlives the names shows by many actors.
+    actor = round % 4 == 0 ? puppet_spawn(runtime, 1) : actor;
+    weft_kit_assert_ok(weft_actor_register(runtime, "one", actor));
+    weft_kit_assert_ok(weft_actor_register(runtime, "two", actor));
+    weft_kit_assert_ok(weft_actor_unregister(runtime, "one"));
+    weft_kit_assert_ok(weft_actor_unregister(runtime, "two"));
+    // What is on its way is bounded by this.
+    assert_int_equal(puppet_ask_int(runtime, actor, PUPPET_NOTICES, NULL), 0);
+  }
+  assert_true(weft_slab_blocks_in_use(runtime->slab) < before + ROUNDS / 2);
+}
+
 // --- The end of a rank ------------------------------------------------------
 
 static void serve_until_told(weft_runtime_t* runtime) {
@@ -424,6 +444,7 @@ int main(int argument_count, char** arguments) {
       PROCESS_TEST(actors_are_stopped_and_awaited_from_elsewhere, 3),
       PROCESS_TEST(names_are_the_same_at_every_rank, 3),
       PROCESS_TEST(lookups_wait_for_names, 3),
+      PROCESS_TEST(names_that_are_taken_back_leave_nothing, 2),
       PROCESS_TEST_OF_DEATH(names_are_free_after_the_end_and_after_death, 3, 2),
       {.name = "a_rank_that_stops_in_order_is_closed",
        .size = 3,
