@@ -328,11 +328,15 @@ static weft_status_t await_link(outbound_t* outbound) {
       return weft_status_from_code(WEFT_STATUS_WOULD_BLOCK);
     }
     weft_mutex_lock(&peer->lock);
-    bool waits = weft_peer_state(peer) == WEFT_PEER_CONNECTING;
+    bool is_refused = weft_peer_is_refused(peer);
+    bool waits = !is_refused && weft_peer_state(peer) == WEFT_PEER_CONNECTING;
     if (waits) {
       weft_peer_join_locked(peer, &waiter);
     }
     weft_mutex_unlock(&peer->lock);
+    if (is_refused) {
+      return weft_peer_death(peer, "nothing can be sent");
+    }
     if (waits) {
       WEFT_RETURN_IF_ERROR(
           weft_peer_wait(peer, &waiter, outbound->deadline_ns));

@@ -327,6 +327,38 @@ static void a_borrowed_tensor_is_lent_on(void** state) {
   weft_inbox_close(&kit);
 }
 
+// The owner must know of each holder; it cannot be told.
+static void what_is_of_an_owner_out_of_reach_is_not_lent_on(void** state) {
+  weft_peer_kit_t kit;
+  (void)state;
+  weft_inbox_open(&kit);
+  weft_peer_kit_connect(&kit, 1, 2);
+  weft_value_t tensor = make_tensor(kit.members[0].runtime, true, 50000, 3);
+  send(&kit, WEFT_ARGUMENTS(tensor));
+  weft_value_t borrowed = weft_value_retain(weft_inbox.delivery.values[0]);
+  weft_inbox_empty(&kit, 0);
+  weft_kit_assert_ok(weft_peer_kit_send(&kit, 1, 2, WEFT_ARGUMENTS(borrowed)));
+  weft_value_release(borrowed);
+  borrowed = weft_value_retain(weft_inbox.delivery.values[0]);
+  weft_delivery_deinit(weft_peer_kit_peer(&kit, 2, 1), &weft_inbox.delivery);
+  weft_inbox.is_full = false;
+  assert_int_equal(kit.members[2].wanted[0], 1);
+  weft_peers_refuse(
+      kit.members[2].runtime, 0,
+      weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED, "no more files"));
+  weft_kit_assert_status_says(
+      WEFT_STATUS_RESOURCE_EXHAUSTED, "rank 0 cannot be reached now",
+      weft_peer_kit_send(&kit, 2, 1, WEFT_ARGUMENTS(borrowed)));
+  assert_int_equal(kit.members[2].wanted[0], 2);
+  weft_peer_kit_connect(&kit, 0, 2);
+  weft_kit_assert_ok(weft_peer_kit_send(&kit, 2, 1, WEFT_ARGUMENTS(borrowed)));
+  weft_codec_kit_assert_equal(tensor, weft_inbox.delivery.values[0]);
+  weft_inbox_empty(&kit, 2);
+  weft_value_release(borrowed);
+  weft_value_release(tensor);
+  weft_inbox_close(&kit);
+}
+
 // --- What cannot be sent ----------------------------------------------------
 
 static void what_cannot_be_sent_is_an_error_that_says_where_it_is(
@@ -472,6 +504,7 @@ int main(void) {
       cmocka_unit_test(a_shared_tensor_is_lent),
       cmocka_unit_test(a_borrowed_tensor_goes_home_as_itself),
       cmocka_unit_test(a_borrowed_tensor_is_lent_on),
+      cmocka_unit_test(what_is_of_an_owner_out_of_reach_is_not_lent_on),
       cmocka_unit_test(what_cannot_be_sent_is_an_error_that_says_where_it_is),
       cmocka_unit_test(a_parcel_that_is_not_sent_takes_its_loans_back),
       cmocka_unit_test(packing_without_memory_fails_and_leaves_nothing),

@@ -340,6 +340,11 @@ weft_status_t weft_loans_borrow(weft_peer_t* lender, weft_holder_t holder,
 
 // --- Lending on -------------------------------------------------------------
 
+// Asks for a link to an owner.
+static void ask_for(weft_peer_t* owner) {
+  weft_status_release(weft_peers_reach(owner->runtime, owner->rank, &owner));
+}
+
 weft_status_t weft_loans_lend_on(weft_peers_t* peers, weft_holder_t owner,
                                  const weft_block_name_t* name,
                                  weft_holder_t to) {
@@ -349,6 +354,7 @@ weft_status_t weft_loans_lend_on(weft_peers_t* peers, weft_holder_t owner,
   }
   weft_frame_loan_t entry = entry_make(name, to);
   weft_mutex_lock(&peer->lock);
+  bool is_refused = weft_peer_is_refused(peer);
   // The memory of a dead owner is nobody's, and stays while it is mapped.
   weft_status_t status =
       weft_peer_state(peer) == WEFT_PEER_DEAD
@@ -359,6 +365,12 @@ weft_status_t weft_loans_lend_on(weft_peers_t* peers, weft_holder_t owner,
     weft_link_flush(peer->link);
   }
   weft_mutex_unlock(&peer->lock);
+  if (is_refused) {
+    // This one fails. The next may find a link, which is asked for here.
+    weft_status_release(status);
+    status = weft_peer_death(peer, "a tensor cannot be lent on");
+    ask_for(peer);
+  }
   return status;
 }
 

@@ -263,6 +263,7 @@ static void bury(weft_peer_t* peer, weft_status_t reason) {
   bool is_alive = peer->is_closing && peer->obituary == WEFT_OK;
   bool is_first = weft_peer_state(peer) != WEFT_PEER_DEAD;
   if (is_first) {
+    // It may have been refused before, or this side closes the link.
     weft_status_release(peer->reason);
     peer->reason = reason;
     set_state_locked(peer, WEFT_PEER_DEAD);
@@ -310,6 +311,9 @@ void weft_peers_attach(weft_peer_t* peer, weft_link_t* link) {
   peer->link = is_closed ? NULL : link;
   bool is_wanted = weft_peer_state(peer) == WEFT_PEER_CONNECTING;
   if (is_wanted) {
+    // It may have been refused before.
+    weft_status_release(peer->reason);
+    peer->reason = WEFT_OK;
     set_state_locked(peer, WEFT_PEER_UP);
   } else if (!is_closed) {
     // It is dead by what others said of it.
@@ -350,6 +354,30 @@ void weft_peers_lose(weft_runtime_t* runtime, uint16_t rank,
       // Which life it was may be known only now; or that it is gone for good.
       weft_loans_strike_off(peer);
     }
+  }
+}
+
+void weft_peers_refuse(weft_runtime_t* runtime, uint16_t rank,
+                       weft_status_t why) {
+  weft_peer_t* peer = weft_peers_at(weft_peers_of(runtime), rank);
+  bool is_refused = false;
+  if (peer != NULL) {
+    weft_mutex_lock(&peer->lock);
+    is_refused = weft_peer_state(peer) == WEFT_PEER_CONNECTING;
+    if (is_refused) {
+      weft_status_t former = peer->reason;
+      peer->reason = why;
+      why = former;
+      // Relaxed: see `weft_peer_is_refused`. Whoever fails may ask anew.
+      atomic_store_explicit(&peer->is_wanted, false, memory_order_relaxed);
+      weft_peer_wake_locked(peer);
+    }
+    weft_mutex_unlock(&peer->lock);
+  }
+  weft_status_release(why);
+  if (is_refused) {
+    // What goes out when there is a link is waited for elsewhere, if at all.
+    weft_remote_strike_off(peer);
   }
 }
 
@@ -406,8 +434,11 @@ weft_status_t weft_peer_death(weft_peer_t* peer, const char* what) {
       cause != WEFT_OK && weft_status_code(cause) != WEFT_STATUS_OK
           ? weft_status_code(cause)
           : WEFT_STATUS_PEER_DIED;
-  return weft_status_make_caused(code, cause, "%s: rank %u is gone", what,
-                                 peer->rank);
+  bool is_dead = weft_peer_state(peer) == WEFT_PEER_DEAD;
+  return weft_status_make_caused(
+      code, cause,
+      is_dead ? "%s: rank %u is gone" : "%s: rank %u cannot be reached now",
+      what, peer->rank);
 }
 
 // --- Finding ----------------------------------------------------------------
@@ -435,10 +466,8 @@ static weft_status_t begin_to_connect(weft_peers_t* peers, uint16_t rank) {
 
 // A peer may be known that nobody has wanted to reach so far.
 static bool is_to_be_connected(weft_peer_t* peer) {
-  return peer == NULL ||
-         (weft_peer_state(peer) == WEFT_PEER_CONNECTING &&
-          // Relaxed: whoever asks a second time does no harm.
-          !atomic_load_explicit(&peer->is_wanted, memory_order_relaxed));
+  // Whoever asks a second time does no harm.
+  return peer == NULL || weft_peer_is_refused(peer);
 }
 
 weft_status_t weft_peer_check(weft_peer_t* peer, uint16_t incarnation) {

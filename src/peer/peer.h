@@ -18,6 +18,10 @@
 //   connecting --attach--> up --closed by the link, given up--> dead
 //        '----------------------- died, given up, unreachable --^
 //
+// A connection that is refused, as there are no descriptors or no memory left
+// for it, leaves the peer as it was: what waits for it fails, and whoever needs
+// it next asks again.
+//
 // The link knows first that a process is gone; whoever started it knows how it
 // died. So the end of a peer waits a moment for that: errors say it.
 //
@@ -90,8 +94,9 @@ typedef struct weft_peer_events {
 // Who makes links: the job, or a simulation.
 typedef struct weft_connector weft_connector_t;
 struct weft_connector {
-  // Begins to connect to a rank; ends in `weft_peers_attach` or
-  // `weft_peers_lose`, perhaps before it returns. Called with no lock held.
+  // Begins to connect to a rank; ends in `weft_peers_attach`,
+  // `weft_peers_refuse` or `weft_peers_lose`, perhaps before it returns. Called
+  // with no lock held.
   void (*connect)(weft_connector_t* connector, uint16_t rank);
   // A connected peer has said nothing for so long. Whoever knows whether it
   // lives finds out, and tells all by `weft_peers_give_up` if it does not. Said
@@ -124,7 +129,7 @@ struct weft_peer {
   _Atomic uint16_t incarnation;
   // A weft_peer_state_t. Written under the lock.
   _Atomic uint32_t state;
-  // The connector was asked for a link.
+  // The connector was asked for a link, and has not refused it.
   _Atomic bool is_wanted;
   // Frames that came, for the heartbeat.
   _Atomic uint64_t heard;
@@ -133,7 +138,8 @@ struct weft_peer {
   weft_link_t* link;
   // The link has ended, and was the last.
   bool is_closed;
-  // Why it is dead, or this side closes the link to it; else WEFT_OK.
+  // Why it is dead, this side closes the link to it, or there was no link when
+  // it was last asked for; else WEFT_OK.
   weft_status_t reason;
   // How it died, as the connector said; before the link has ended.
   weft_status_t obituary;
@@ -222,6 +228,11 @@ uint32_t weft_peers_rank_limit(const weft_runtime_t* runtime);
 // Owns: takes `reason` over.
 void weft_peers_lose(weft_runtime_t* runtime, uint16_t rank,
                      uint16_t incarnation, weft_status_t reason);
+// There can be no link to this rank for now, for lack of resources: what waits
+// for one fails with `why`, and whoever needs it next asks the connector again.
+// Nothing changes if there is, or was, a link. Owns: takes `why` over.
+void weft_peers_refuse(weft_runtime_t* runtime, uint16_t rank,
+                       weft_status_t why);
 // This life of a rank is no part of the job any more, as it does not answer:
 // the link to it is closed. Its process may live, so it keeps what it was lent
 // until `weft_peers_lose` says that it has died. Owns: takes `reason` over.
@@ -271,7 +282,17 @@ static inline bool weft_peer_is_dying_locked(const weft_peer_t* peer) {
   return peer->last_word != WEFT_OK && weft_peer_state(peer) != WEFT_PEER_DEAD;
 }
 
-// A status for what ends because of the peer's end. Takes the lock.
+// There is no link, and nobody has asked for one since it was refused, if it
+// ever was. To be looked at under the lock, or the one that guards what
+// `weft_peers_refuse` ends: then it is seen, or ends what is listed.
+static inline bool weft_peer_is_refused(const weft_peer_t* peer) {
+  // Relaxed: the lock orders it.
+  return weft_peer_state(peer) == WEFT_PEER_CONNECTING &&
+         !atomic_load_explicit(&peer->is_wanted, memory_order_relaxed);
+}
+
+// A status for what ends because of the peer's end, or as the link to it was
+// refused. Takes the lock.
 weft_status_t weft_peer_death(weft_peer_t* peer, const char* what);
 
 // --- What goes out --------------------------------------------------------

@@ -257,6 +257,66 @@ static void who_tells_deaths_is_waited_for(void** state) {
   }
 }
 
+// --- Refusal ----------------------------------------------------------------
+
+static void refuse_link(weft_runtime_t* runtime) {
+  weft_peers_refuse(
+      runtime, 1,
+      weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED, "no more files"));
+}
+
+static void one_that_was_refused_can_be_asked_for_again(void** state) {
+  weft_peer_kit_t kit;
+  letter_t letter;
+  weft_peer_t* peer = NULL;
+  (void)state;
+  weft_peer_kit_open(&kit, 1);
+  weft_runtime_t* runtime = kit.members[0].runtime;
+  for (uint32_t i = 1; i < 4; i++) {
+    weft_kit_assert_ok(weft_peers_reach(runtime, 1, &peer));
+    assert_false(weft_peer_is_refused(peer));
+    assert_int_equal(kit.members[0].wanted[1], i);
+    refuse_link(runtime);
+    assert_true(weft_peer_is_refused(peer));
+    weft_kit_assert_status_says(WEFT_STATUS_RESOURCE_EXHAUSTED,
+                                "nothing goes: rank 1 cannot be reached now",
+                                weft_peer_death(peer, "nothing goes"));
+  }
+  assert_int_equal(kit.members[0].died[1], 0);
+  // What waits for no answer goes out when there is a link.
+  init_letters(&letter, 1, 0);
+  send_letters(peer, &letter, 1);
+  weft_kit_assert_ok(weft_peers_find(runtime, 1, 0, &peer));
+  weft_peer_kit_connect(&kit, 0, 1);
+  assert_int_equal(weft_peer_state(peer), WEFT_PEER_UP);
+  assert_true(peer->reason == WEFT_OK);
+  (void)weft_peer_kit_expect(&kit, 1, 0, WEFT_FRAME_CALL);
+  check_ended(&letter, 1);
+  // It is too late for that.
+  refuse_link(runtime);
+  assert_int_equal(weft_peer_state(peer), WEFT_PEER_UP);
+  weft_peer_kit_close(&kit);
+}
+
+static void one_that_was_refused_can_die(void** state) {
+  weft_peer_kit_t kit;
+  weft_peer_t* peer = NULL;
+  (void)state;
+  weft_peer_kit_open(&kit, 1);
+  weft_runtime_t* runtime = kit.members[0].runtime;
+  // Nobody has asked for it.
+  refuse_link(runtime);
+  weft_kit_assert_ok(weft_peers_reach(runtime, 1, &peer));
+  refuse_link(runtime);
+  weft_peers_lose(runtime, 1, 0, weft_status_make(WEFT_STATUS_PEER_DIED, "it"));
+  assert_false(weft_peer_is_refused(peer));
+  weft_kit_assert_status_says(WEFT_STATUS_PEER_DIED, "rank 1 is gone",
+                              weft_peers_find(runtime, 1, 0, &peer));
+  assert_int_equal(kit.members[0].died[1], 1);
+  assert_int_equal(kit.members[0].wanted[1], 1);
+  weft_peer_kit_close(&kit);
+}
+
 static void the_end_of_the_job_ends_all(void** state) {
   weft_peer_kit_t kit;
   weft_peer_t* peer = NULL;
@@ -353,6 +413,8 @@ int main(void) {
       cmocka_unit_test(a_rank_that_cannot_be_is_not_found),
       cmocka_unit_test(without_memory_there_is_no_peer),
       cmocka_unit_test(who_tells_deaths_is_waited_for),
+      cmocka_unit_test(one_that_was_refused_can_be_asked_for_again),
+      cmocka_unit_test(one_that_was_refused_can_die),
       cmocka_unit_test(the_end_of_the_job_ends_all),
       cmocka_unit_test(a_link_to_the_dead_is_closed),
       cmocka_unit_test(each_life_of_a_rank_is_another_peer),

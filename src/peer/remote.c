@@ -339,8 +339,10 @@ static follow_t follow_locked(import_t* import, weft_holder_t holder,
     unlist_locked(import);
     return FOLLOW_MADE;
   }
-  // Looked at inside the lock: whoever buries the maker takes it afterwards.
-  if (maker == NULL || weft_peer_state(maker) == WEFT_PEER_DEAD) {
+  // Looked at inside the lock: whoever buries the maker, or refuses a link to
+  // it, takes it afterwards.
+  if (maker == NULL || weft_peer_is_refused(maker) ||
+      weft_peer_state(maker) == WEFT_PEER_DEAD) {
     unlist_locked(import);
     return FOLLOW_LOST;
   }

@@ -531,6 +531,30 @@ static void what_is_shared_again_is_asked_for_where_it_is_made(void** state) {
   weft_peer_kit_close(&kit);
 }
 
+// Nobody waits for a maker that cannot be reached for now.
+static void a_maker_to_which_there_is_no_link_ends_it(void** state) {
+  weft_peer_kit_t kit;
+  weft_value_t value;
+  (void)state;
+  weft_peer_kit_open(&kit, 1);
+  weft_peer_kit_connect(&kit, 0, 1);
+  named = NULL;
+  kit.on_frame = read_call;
+  step(&kit, 'C');
+  step(&kit, 'f');
+  assert_int_equal(kit.members[0].wanted[2], 1);
+  assert_false(weft_future_is_done(named));
+  weft_peers_refuse(
+      kit.members[0].runtime, 2,
+      weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED, "no more files"));
+  assert_true(weft_future_is_done(named));
+  weft_kit_assert_status_says(WEFT_STATUS_RESOURCE_EXHAUSTED,
+                              "rank 2 cannot be reached now",
+                              weft_future_result(named, &value));
+  weft_future_release(named);
+  weft_peer_kit_close(&kit);
+}
+
 // An outcome that comes early and finds no room: its maker is given up, so that
 // whoever is told to wait for it does not wait for ever.
 static void an_early_outcome_without_memory_ends_its_maker(void** state) {
@@ -578,6 +602,7 @@ int main(void) {
       cmocka_unit_test(what_is_early_is_counted_while_its_owner_is_buried),
       cmocka_unit_test(what_is_said_of_a_life_makes_it_not_known),
       cmocka_unit_test(what_is_shared_again_is_asked_for_where_it_is_made),
+      cmocka_unit_test(a_maker_to_which_there_is_no_link_ends_it),
       cmocka_unit_test(an_early_outcome_without_memory_ends_its_maker),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -62,7 +62,11 @@ static void connected(void* user, uint16_t rank, uint16_t incarnation,
 
 static void unreachable(void* user, uint16_t rank, weft_status_t why) {
   const weft_member_t* member = user;
-  weft_peers_lose(member->runtime, rank, 0, why);
+  if (weft_status_code(why) == WEFT_STATUS_RESOURCE_EXHAUSTED) {
+    weft_peers_refuse(member->runtime, rank, why);
+  } else {
+    weft_peers_lose(member->runtime, rank, 0, why);
+  }
 }
 
 static void given_up(void* user, uint16_t rank, uint16_t incarnation,

@@ -266,6 +266,32 @@ static void a_process_without_descriptors_goes_on(weft_runtime_t* runtime) {
   weft_value_release(tensor);
 }
 
+// A limit of the launcher, which this process may set.
+static void set_launcher_limit(rlim_t count, rlim_t* out_before) {
+  struct rlimit limit;
+  assert_int_equal(prlimit(getppid(), RLIMIT_NOFILE, NULL, &limit), 0);
+  *out_before = limit.rlim_cur;
+  limit.rlim_cur = count;
+  assert_int_equal(prlimit(getppid(), RLIMIT_NOFILE, &limit, NULL), 0);
+}
+
+static void a_launcher_without_descriptors_refuses_for_now(
+    weft_runtime_t* runtime) {
+  rlim_t before;
+  rlim_t low;
+  weft_actor_t actor;
+  weft_spawn_options_t options = {.place = 1};
+  set_launcher_limit(3, &before);
+  for (int i = 0; i < 3; i++) {
+    weft_kit_assert_status_says(
+        WEFT_STATUS_RESOURCE_EXHAUSTED, "raise the limit of open files",
+        weft_spawn(runtime, &puppet_class, weft_none(), &options, &actor));
+  }
+  set_launcher_limit(before, &low);
+  weft_kit_assert_ok(
+      weft_spawn(runtime, &puppet_class, weft_none(), &options, &actor));
+}
+
 // --- Forked -----------------------------------------------------------------
 
 static void in_child(weft_runtime_t* runtime, weft_actor_t actor,
@@ -455,6 +481,7 @@ int main(int argument_count, char** arguments) {
        .run = an_arena_that_is_full_recovers,
        .prepare = limit_arena},
       PROCESS_TEST(a_process_without_descriptors_goes_on, 3),
+      PROCESS_TEST(a_launcher_without_descriptors_refuses_for_now, 2),
       {.name = "a_forked_child_disturbs_nobody",
        .size = 2,
        .run = a_forked_child_disturbs_nobody,
