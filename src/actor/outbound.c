@@ -287,6 +287,25 @@ static weft_status_t stayed_full(const outbound_t* outbound,
       outbound->actor.index, outbound->actor.rank, WEFT_WINDOW_MESSAGES);
 }
 
+// Whether the peer's end is on its way: then it is soon known how it died. The
+// lock is held.
+static bool is_dying_locked(weft_peer_t* peer, weft_status_t status) {
+  void* place = NULL;
+  weft_status_code_t code = weft_status_code(status);
+  if (weft_peer_is_dying_locked(peer)) {
+    return true;
+  }
+  if (peer->link == NULL || weft_peer_state(peer) == WEFT_PEER_DEAD ||
+      (code != WEFT_STATUS_PEER_DIED && code != WEFT_STATUS_CLOSED)) {
+    return false;
+  }
+  // It may be an owner of what is lent that died. Nothing can be written to a
+  // link that has ended, and the peer will hear of that.
+  return weft_status_ignore(weft_link_reserve(peer->link, sizeof(weft_frame_t),
+                                              WEFT_LINK_RESERVED, &place)) ==
+         code;
+}
+
 // Does one of the two when everything that it needs is there.
 static weft_status_t do_or_wait(outbound_t* outbound,
                                 weft_status_t (*step)(outbound_t* outbound)) {
@@ -300,7 +319,7 @@ static weft_status_t do_or_wait(outbound_t* outbound,
     bool is_full = weft_status_code(status) == WEFT_STATUS_WOULD_BLOCK;
     // A link that is being made is there soon, or never; and how a peer died
     // is known soon.
-    bool is_dying = weft_peer_is_dying_locked(peer);
+    bool is_dying = is_dying_locked(peer, status);
     bool waits =
         !outbound->never_waits &&
         ((is_full && (may_wait(outbound) || peer->link == NULL)) || is_dying);

@@ -25,7 +25,9 @@ enum {
   ASKED = 1,
   // The request has to be sent yet.
   UNSENT = 2,
-  CONNECTED = 4
+  CONNECTED = 4,
+  // Its socket found no room here, which has to be said yet.
+  DECLINED = 8
 };
 
 struct weft_job_client {
@@ -43,6 +45,8 @@ struct weft_job_client {
   uint32_t unsent_count;
   weft_job_message_t leave;
   uint8_t ranks[WEFT_JOB_RANK_LIMIT];
+  // Of those with DECLINED: which life.
+  uint16_t declined[WEFT_JOB_RANK_LIMIT];
 };
 
 // --- The place of the environment -------------------------------------------
@@ -366,10 +370,10 @@ static bool is_whole(const weft_job_message_t* message) {
 }
 
 // The socket of a pair found no room in this process. Owns: takes `why` over.
-static void lose_peer(weft_job_client_t* client, uint16_t rank,
-                      weft_status_t why) {
-  set_rank(client, rank, 0);
-  client->events->unreachable(client->user, rank, why);
+static void lose_peer(weft_job_client_t* client,
+                      const weft_job_message_t* message, weft_status_t why) {
+  weft_job_client_decline(client, message->rank, message->incarnation);
+  client->events->unreachable(client->user, message->rank, why);
 }
 
 // Receives one message; false when there is none.
@@ -383,7 +387,7 @@ static bool receive(weft_job_client_t* client) {
     return false;
   }
   if (code == WEFT_STATUS_RESOURCE_EXHAUSTED) {
-    lose_peer(client, message.rank, status);
+    lose_peer(client, &message, status);
     return true;
   }
   if (status == WEFT_OK && !is_whole(&message)) {
@@ -404,11 +408,25 @@ static bool receive(weft_job_client_t* client) {
 // --- What it asks -----------------------------------------------------------
 
 // False when it has to be tried again.
-static bool ask_locked(weft_job_client_t* client, uint16_t rank) {
-  weft_job_message_t message = weft_job_message(WEFT_JOB_CONNECT);
+static bool say_of_rank_locked(weft_job_client_t* client, uint16_t rank,
+                               weft_job_type_t type) {
+  weft_job_message_t message = weft_job_message(type);
   message.rank = rank;
-  bool is_sent = say_locked(client, &message);
-  weft_crash_point("with a connection asked for");
+  message.incarnation = type == WEFT_JOB_DECLINED ? client->declined[rank] : 0;
+  return say_locked(client, &message);
+}
+
+// False when it has to be tried again.
+static bool ask_locked(weft_job_client_t* client, uint16_t rank) {
+  bool is_sent = true;
+  if ((client->ranks[rank] & DECLINED) != 0) {
+    is_sent = say_of_rank_locked(client, rank, WEFT_JOB_DECLINED);
+    client->ranks[rank] &= is_sent ? (uint8_t)~DECLINED : UINT8_MAX;
+  }
+  if (is_sent && (client->ranks[rank] & ASKED) != 0) {
+    is_sent = say_of_rank_locked(client, rank, WEFT_JOB_CONNECT);
+    weft_crash_point("with a connection asked for");
+  }
   if (!is_sent && (client->ranks[rank] & UNSENT) == 0) {
     client->ranks[rank] |= UNSENT;
     client->unsent_count++;
@@ -444,12 +462,24 @@ weft_status_t weft_job_client_connect(weft_job_client_t* client,
                             client->place.rank, rank);
   }
   weft_mutex_lock(&client->lock);
-  if (client->ranks[rank] == 0 && !client->has_left) {
-    client->ranks[rank] = ASKED;
+  if ((client->ranks[rank] & (ASKED | CONNECTED)) == 0 && !client->has_left) {
+    client->ranks[rank] |= ASKED;
     (void)ask_locked(client, rank);
   }
   weft_mutex_unlock(&client->lock);
   return WEFT_OK;
+}
+
+void weft_job_client_decline(weft_job_client_t* client, uint16_t rank,
+                             uint16_t incarnation) {
+  set_rank(client, rank, 0);
+  weft_mutex_lock(&client->lock);
+  if (!client->has_left) {
+    client->ranks[rank] = DECLINED;
+    client->declined[rank] = incarnation;
+    (void)ask_locked(client, rank);
+  }
+  weft_mutex_unlock(&client->lock);
 }
 
 void weft_job_client_report_silent(weft_job_client_t* client, uint16_t rank,

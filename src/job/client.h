@@ -8,6 +8,7 @@
 //   start, then whenever the descriptor is readable: ready -> events
 //   connect: CONNECT ->         <- PEER + socket, or UNREACHABLE
 //   report_silent: SILENT ->    <- LOST, to all members, if it is so
+//   decline: DECLINED ->
 //   leave: LEAVE ->
 //
 // When the host asks whether this member is there, `ready` answers.
@@ -50,14 +51,15 @@ typedef struct weft_job_place {
 // with no lock held; they may call `connect` and `leave`. All slots are set.
 typedef struct weft_job_events {
   // A socket to another rank (a SOCK_SEQPACKET of a pair), which either side
-  // asked for. Once for each pair of incarnations, after `joined` of that
-  // rank. Owns: takes the socket over.
+  // asked for. Once for each pair of incarnations, unless one of the two
+  // declines it; after `joined` of that rank. Owns: takes the socket over.
   void (*connected)(void* user, uint16_t rank, uint16_t incarnation,
                     int socket);
   // The answer to a `connect` that cannot be: PEER_DIED or CLOSED when the
-  // rank is gone, RESOURCE_EXHAUSTED when the launcher has no descriptors
-  // left, NOT_FOUND, FAILED_PRECONDITION when it was connected before. Owns:
-  // takes `why` over.
+  // rank is gone, NOT_FOUND, FAILED_PRECONDITION when it was connected before;
+  // RESOURCE_EXHAUSTED when the launcher, or this process, has no descriptors
+  // left, or, after `connected`, when the other rank has declined its end: then
+  // it may be asked again. Owns: takes `why` over.
   void (*unreachable)(void* user, uint16_t rank, weft_status_t why);
   // A rank was given up by the host, as it does not answer: PEER_DIED with who
   // found it, and for how long it had said nothing. It is no part of the job,
@@ -127,6 +129,12 @@ void weft_job_client_ready(weft_job_client_t* client);
 // each incarnation; asking again before the answer changes nothing.
 // Blocks: no. Errors: OUT_OF_RANGE for no possible rank, or one's own.
 weft_status_t weft_job_client_connect(weft_job_client_t* client, uint16_t rank);
+
+// Gives up the socket that `connected` gave for this life of a rank, as there
+// is no room for a link here: the other one hears `unreachable`, and either may
+// ask again. Blocks: no.
+void weft_job_client_decline(weft_job_client_t* client, uint16_t rank,
+                             uint16_t incarnation);
 
 // Says that a connected rank has said nothing for so long, while this one waits
 // for it. The host finds out whether it lives; if not, `given_up` follows. May

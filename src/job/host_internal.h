@@ -24,10 +24,13 @@ enum {
   WEFT_JOB_MAY_CROSS = 4,
   // Has to be told that the rank has started; that it is gone.
   WEFT_JOB_TELL_JOINED = 8,
-  WEFT_JOB_TELL_DIED = 16
+  WEFT_JOB_TELL_DIED = 16,
+  // Has to be told that the rank had no room for its end of their pair.
+  WEFT_JOB_TELL_DECLINED = 32
 };
-#define WEFT_JOB_TO_DO \
-  (WEFT_JOB_ASKED | WEFT_JOB_TELL_JOINED | WEFT_JOB_TELL_DIED)
+#define WEFT_JOB_TO_DO                                          \
+  (WEFT_JOB_ASKED | WEFT_JOB_TELL_JOINED | WEFT_JOB_TELL_DIED | \
+   WEFT_JOB_TELL_DECLINED)
 
 // A rank. Zeroed but for the descriptors, it is free.
 typedef struct weft_job_member {
@@ -103,6 +106,9 @@ void weft_job_tell_gone(weft_job_host_t* host, uint32_t rank,
 
 // The member asks for a socket to `other`.
 void weft_job_tell_asked(weft_job_host_t* host, uint32_t rank, uint32_t other);
+// A member has no room for its end of the pair with this life of a rank.
+void weft_job_tell_declined(weft_job_host_t* host, uint32_t rank,
+                            uint32_t other, uint16_t incarnation);
 
 // Sends a message; false when it has to wait. That the member is gone shows
 // when its socket is read, so it is no error here.

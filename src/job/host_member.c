@@ -235,6 +235,13 @@ static void handle_connect(weft_job_host_t* host, uint32_t rank,
   weft_job_tell_asked(host, rank, message->rank);
 }
 
+static void handle_declined(weft_job_host_t* host, uint32_t rank,
+                            const weft_job_message_t* message) {
+  weft_job_tell_declined(host, rank, message->rank, message->incarnation);
+  // All that is read is answered.
+  weft_job_say_wait(host, rank, message->rank);
+}
+
 static void handle_leave(weft_job_host_t* host, uint32_t rank,
                          const weft_job_message_t* message) {
   char name[64];
@@ -265,6 +272,7 @@ static const struct {
 } handlers[WEFT_JOB_TYPE_LIMIT] = {
     [WEFT_JOB_HELLO] = {handle_hello, true},
     [WEFT_JOB_CONNECT] = {handle_connect, false},
+    [WEFT_JOB_DECLINED] = {handle_declined, false},
     [WEFT_JOB_LEAVE] = {handle_leave, false},
     [WEFT_JOB_FLIGHT] = {handle_flight, false},
     [WEFT_JOB_SILENT] = {weft_job_silent_reported, false},

@@ -74,9 +74,24 @@ void weft_job_say_wait(weft_job_host_t* host, uint32_t rank, uint32_t other) {
   (void)weft_job_say(host, rank, &message);
 }
 
+static bool say_declined(weft_job_host_t* host, uint32_t rank, uint32_t other) {
+  return say_unreachable(
+      host, rank, other,
+      weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED,
+                       "rank %u has no memory for a link to rank %u, or may "
+                       "not open one more file; raise its limit (ulimit -n)",
+                       other, rank));
+}
+
 // The news about a rank, in their order; false when some have to wait.
 static bool say_news(weft_job_host_t* host, uint32_t rank, uint32_t other) {
   uint8_t* flags = &member_at(host, rank)->flags[other];
+  if ((*flags & WEFT_JOB_TELL_DECLINED) != 0) {
+    if (!say_declined(host, rank, other)) {
+      return false;
+    }
+    *flags &= (uint8_t)~WEFT_JOB_TELL_DECLINED;
+  }
   if ((*flags & WEFT_JOB_TELL_DIED) != 0) {
     if (!say_died(host, rank, other)) {
       return false;
@@ -228,6 +243,25 @@ void weft_job_tell_asked(weft_job_host_t* host, uint32_t rank, uint32_t other) {
   }
 }
 
+static void unpair(weft_job_host_t* host, uint32_t rank, uint32_t other) {
+  member_at(host, rank)->flags[other] &=
+      (uint8_t) ~(WEFT_JOB_PAIRED | WEFT_JOB_MAY_CROSS);
+}
+
+void weft_job_tell_declined(weft_job_host_t* host, uint32_t rank,
+                            uint32_t other, uint16_t incarnation) {
+  if (other >= host->rank_count ||
+      member_at(host, other)->incarnation != incarnation ||
+      (member_at(host, rank)->flags[other] & WEFT_JOB_PAIRED) == 0) {
+    // Of a life that is over.
+    return;
+  }
+  unpair(host, rank, other);
+  unpair(host, other, rank);
+  member_at(host, other)->flags[rank] |= WEFT_JOB_TELL_DECLINED;
+  (void)tell_of(host, other, rank);
+}
+
 // --- Telling ----------------------------------------------------------------
 
 static bool say_end(weft_job_host_t* host, uint32_t rank) {
@@ -288,8 +322,9 @@ static void part(weft_job_host_t* host, uint32_t rank, uint32_t other) {
     member->flags[other] = 0;
   }
   if (witness->flags != NULL) {
-    witness->flags[rank] &= (uint8_t) ~(WEFT_JOB_PAIRED | WEFT_JOB_MAY_CROSS |
-                                        WEFT_JOB_TELL_JOINED);
+    witness->flags[rank] &=
+        (uint8_t) ~(WEFT_JOB_PAIRED | WEFT_JOB_MAY_CROSS |
+                    WEFT_JOB_TELL_JOINED | WEFT_JOB_TELL_DECLINED);
   }
 }
 

@@ -426,6 +426,31 @@ static void a_host_without_descriptors_says_so(void** state) {
   job_kit_close(&kit);
 }
 
+static void a_socket_that_is_declined_may_be_asked_for_again(void** state) {
+  (void)state;
+  job_kit_host_t kit;
+  job_kit_open(&kit, 2, NULL);
+  job_kit_member_t a;
+  job_kit_member_t b;
+  job_kit_start(&a, &kit, 0);
+  job_kit_start(&b, &kit, 1);
+  for (int i = 0; i < 3; i++) {
+    a.log[0] = '\0';
+    b.log[0] = '\0';
+    weft_kit_assert_ok(weft_job_client_connect(a.client, 1));
+    job_kit_expect(&a, "connected 1.1");
+    job_kit_expect(&b, "connected 0.1");
+    // Of another life: nothing comes of it.
+    weft_job_client_decline(b.client, 0, 7);
+    weft_job_client_decline(b.client, 0, 1);
+    job_kit_expect(&a, "unreachable 1.0 resource exhausted: rank 1 has no");
+    assert_non_null(strstr(a.log, "ulimit -n"));
+  }
+  job_kit_forget(&a);
+  job_kit_forget(&b);
+  job_kit_close(&kit);
+}
+
 static void one_that_joins_a_host_without_descriptors_is_told(void** state) {
   (void)state;
   job_kit_host_t kit;
@@ -540,6 +565,7 @@ int main(void) {
       cmocka_unit_test(a_rank_that_became_another_user_is_refused),
       cmocka_unit_test(a_host_of_another_user_is_refused),
       cmocka_unit_test(a_host_without_descriptors_says_so),
+      cmocka_unit_test(a_socket_that_is_declined_may_be_asked_for_again),
       cmocka_unit_test(one_that_joins_a_host_without_descriptors_is_told),
       cmocka_unit_test(a_socket_that_finds_no_room_is_told_as_lost),
       cmocka_unit_test(one_that_does_not_listen_holds_up_nobody),

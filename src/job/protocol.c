@@ -156,6 +156,7 @@ weft_status_t weft_job_message_receive(int socket,
     // Whose rank the lost socket was is told to whoever waits for it.
     out_message->type = message->type;
     out_message->rank = message->rank;
+    out_message->incarnation = message->incarnation;
     return status;
   }
   *out_message = *message;

@@ -4,15 +4,18 @@
 // size over a control socket, a descriptor beside some. Both sides treat what
 // they receive as hostile.
 //
-//   member -> host   HELLO, FLIGHT + memory, CONNECT rank, LEAVE status,
-//                    SILENT rank, HERE
+//   member -> host   HELLO, FLIGHT + memory, CONNECT rank, DECLINED rank,
+//                    LEAVE status, SILENT rank, HERE
 //   host -> member   WELCOME place | REFUSED status, then
 //                    JOINED rank, LOST rank status, DIED rank status,
 //                    END status, ASK
 //                    PEER rank + socket | UNREACHABLE rank status, or first
 //                    WAIT rank
 //
-// CONNECT is answered by one of the last three, SILENT by WAIT, ASK by HERE.
+// CONNECT is answered by one of the last three, SILENT and DECLINED by WAIT,
+// ASK by HERE.
+// DECLINED says that the socket of PEER found no room: the other rank is told
+// UNREACHABLE, and either may ask again.
 //
 //      0      4       6     8     16    20       24    26           28    32
 //      | magic| version| type| job | size| process| rank| incarnation| code|
@@ -56,6 +59,7 @@ typedef enum weft_job_type {
   WEFT_JOB_ASK,
   WEFT_JOB_HERE,
   WEFT_JOB_LOST,
+  WEFT_JOB_DECLINED,
   WEFT_JOB_TYPE_LIMIT
 } weft_job_type_t;
 

@@ -357,30 +357,6 @@ void weft_peers_lose(weft_runtime_t* runtime, uint16_t rank,
   }
 }
 
-void weft_peers_refuse(weft_runtime_t* runtime, uint16_t rank,
-                       weft_status_t why) {
-  weft_peer_t* peer = weft_peers_at(weft_peers_of(runtime), rank);
-  bool is_refused = false;
-  if (peer != NULL) {
-    weft_mutex_lock(&peer->lock);
-    is_refused = weft_peer_state(peer) == WEFT_PEER_CONNECTING;
-    if (is_refused) {
-      weft_status_t former = peer->reason;
-      peer->reason = why;
-      why = former;
-      // Relaxed: see `weft_peer_is_refused`. Whoever fails may ask anew.
-      atomic_store_explicit(&peer->is_wanted, false, memory_order_relaxed);
-      weft_peer_wake_locked(peer);
-    }
-    weft_mutex_unlock(&peer->lock);
-  }
-  weft_status_release(why);
-  if (is_refused) {
-    // What goes out when there is a link is waited for elsewhere, if at all.
-    weft_remote_strike_off(peer);
-  }
-}
-
 static void end_peer(weft_peer_t* peer, void* user) {
   weft_status_t reason = *(weft_status_t*)user;
   weft_mutex_lock(&peer->lock);
@@ -392,6 +368,71 @@ static void end_peer(weft_peer_t* peer, void* user) {
   if (!is_linked) {
     bury(peer, weft_status_retain(reason));
   }
+}
+
+// No link, for now. The lock is held. Owns: takes `why` over.
+static void note_refusal_locked(weft_peer_t* peer, weft_status_t why) {
+  weft_status_release(peer->reason);
+  peer->reason = why;
+  // Relaxed: see `weft_peer_is_refused`. Whoever fails may ask anew.
+  atomic_store_explicit(&peer->is_wanted, false, memory_order_relaxed);
+  weft_peer_wake_locked(peer);
+}
+
+// What was lent goes on with another peer, if there is memory for one.
+static weft_peer_t* take_loans(weft_peer_t* peer, weft_status_t why) {
+  weft_peer_t* next = create_peer(peer->peers, peer->rank);
+  weft_mutex_lock(&peer->lock);
+  // Its process lives, and holds what was lent to it.
+  peer->is_closing = true;
+  if (next != NULL) {
+    // Relaxed: see `weft_peer_incarnation`.
+    atomic_store_explicit(&next->incarnation, weft_peer_incarnation(peer),
+                          memory_order_relaxed);
+    next->reason = weft_status_retain(why);
+    next->ended_loans = peer->ended_loans;
+    next->ended_count = peer->ended_count;
+    next->loan_count = peer->loan_count;
+    next->loan_capacity = peer->loan_capacity;
+    peer->ended_loans = NULL;
+    peer->ended_count = 0;
+    peer->loan_count = 0;
+    peer->loan_capacity = 0;
+  }
+  weft_mutex_unlock(&peer->lock);
+  return next;
+}
+
+// The other side had no room for its end of the link, which may be used, and
+// waited for, by many, whom its end tells. Another peer is there for the next.
+static void replace(weft_peer_t* peer, weft_status_t why) {
+  weft_peers_t* peers = peer->peers;
+  weft_peer_t* next = take_loans(peer, why);
+  if (next != NULL) {
+    weft_mutex_lock(&peers->lock);
+    set_aside_locked(peers, peer);
+    set_locked(peers, peer->rank, next);
+    weft_mutex_unlock(&peers->lock);
+  }
+  end_peer(peer, &why);
+}
+
+void weft_peers_refuse(weft_runtime_t* runtime, uint16_t rank,
+                       weft_status_t why) {
+  weft_peer_t* peer = weft_peers_at(weft_peers_of(runtime), rank);
+  // One that is dead stays so.
+  weft_peer_state_t state =
+      peer != NULL ? weft_peer_state(peer) : WEFT_PEER_DEAD;
+  if (state == WEFT_PEER_UP) {
+    replace(peer, why);
+  } else if (state == WEFT_PEER_CONNECTING) {
+    weft_mutex_lock(&peer->lock);
+    note_refusal_locked(peer, weft_status_retain(why));
+    weft_mutex_unlock(&peer->lock);
+    // What goes out when there is a link is waited for elsewhere, if at all.
+    weft_remote_strike_off(peer);
+  }
+  weft_status_release(why);
 }
 
 void weft_peers_give_up(weft_runtime_t* runtime, uint16_t rank,

@@ -20,7 +20,8 @@
 //
 // A connection that is refused, as there are no descriptors or no memory left
 // for it, leaves the peer as it was: what waits for it fails, and whoever needs
-// it next asks again.
+// it next asks again. If only the other side had no room for its end, this one
+// is up, and dies; and another peer takes its place, of the same life.
 //
 // The link knows first that a process is gone; whoever started it knows how it
 // died. So the end of a peer waits a moment for that: errors say it.
@@ -228,9 +229,11 @@ uint32_t weft_peers_rank_limit(const weft_runtime_t* runtime);
 // Owns: takes `reason` over.
 void weft_peers_lose(weft_runtime_t* runtime, uint16_t rank,
                      uint16_t incarnation, weft_status_t reason);
-// There can be no link to this rank for now, for lack of resources: what waits
-// for one fails with `why`, and whoever needs it next asks the connector again.
-// Nothing changes if there is, or was, a link. Owns: takes `why` over.
+// There can be no link to this rank for now, for lack of resources here, at the
+// connector or there: what waits for one, or for an answer over one that hangs
+// up because of it, fails with `why`, and whoever needs it next asks the
+// connector again. Thread: the connector's, which also attaches and renews.
+// Owns: takes `why` over.
 void weft_peers_refuse(weft_runtime_t* runtime, uint16_t rank,
                        weft_status_t why);
 // This life of a rank is no part of the job any more, as it does not answer:

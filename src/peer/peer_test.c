@@ -292,10 +292,52 @@ static void one_that_was_refused_can_be_asked_for_again(void** state) {
   assert_true(peer->reason == WEFT_OK);
   (void)weft_peer_kit_expect(&kit, 1, 0, WEFT_FRAME_CALL);
   check_ended(&letter, 1);
-  // It is too late for that.
-  refuse_link(runtime);
-  assert_int_equal(weft_peer_state(peer), WEFT_PEER_UP);
   weft_peer_kit_close(&kit);
+}
+
+// Its end of the link finds no room there. It hangs up before that is said, or
+// afterwards.
+static void one_that_declines_can_be_asked_for_again(void** state) {
+  weft_peer_kit_t kit;
+  letter_t letters[LETTERS];
+  weft_peer_t* peer = NULL;
+  (void)state;
+  for (int is_late = 0; is_late < 2; is_late++) {
+    weft_peer_kit_open(&kit, 1);
+    weft_runtime_t* runtime = kit.members[0].runtime;
+    kit.members[0].connector.tells_deaths = true;
+    weft_kit_assert_ok(weft_peers_reach(runtime, 1, &peer));
+    weft_peer_kit_connect(&kit, 0, 1);
+    init_letters(letters, LETTERS, LARGE);
+    send_letters(peer, letters, LETTERS);
+    assert_true(ended < LETTERS);
+    if (is_late == 0) {
+      refuse_link(runtime);
+    }
+    weft_link_close(kit.members[1].lines[0].link, WEFT_OK);
+    while (is_late == 1 && !weft_peer_is_dying_locked(peer)) {
+      (void)weft_runtime_run(kit.host, 1);
+    }
+    if (is_late == 1) {
+      refuse_link(runtime);
+    }
+    weft_peer_kit_run(&kit);
+    check_ended(letters, LETTERS);
+    assert_int_equal(kit.members[0].died[1], 1);
+    weft_kit_assert_status_says(WEFT_STATUS_RESOURCE_EXHAUSTED,
+                                "no answer: rank 1 is gone",
+                                weft_peer_death(peer, "no answer"));
+    peer = weft_peer_kit_peer(&kit, 0, 1);
+    assert_true(weft_peer_is_refused(peer));
+    weft_peer_kit_hang_up(&kit, 1, 0);
+    weft_kit_assert_ok(weft_peers_find(runtime, 1, 1, &peer));
+    assert_int_equal(kit.members[0].wanted[1], 2);
+    weft_peer_kit_connect(&kit, 0, 1);
+    init_letters(letters, 1, 0);
+    send_letters(peer, letters, 1);
+    check_ended(letters, 1);
+    weft_peer_kit_close(&kit);
+  }
 }
 
 static void one_that_was_refused_can_die(void** state) {
@@ -414,6 +456,7 @@ int main(void) {
       cmocka_unit_test(without_memory_there_is_no_peer),
       cmocka_unit_test(who_tells_deaths_is_waited_for),
       cmocka_unit_test(one_that_was_refused_can_be_asked_for_again),
+      cmocka_unit_test(one_that_declines_can_be_asked_for_again),
       cmocka_unit_test(one_that_was_refused_can_die),
       cmocka_unit_test(the_end_of_the_job_ends_all),
       cmocka_unit_test(a_link_to_the_dead_is_closed),

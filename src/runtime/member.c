@@ -55,6 +55,9 @@ static void connected(void* user, uint16_t rank, uint16_t incarnation,
   }
   if (status == WEFT_OK) {
     weft_peers_attach(peer, link);
+  } else if (weft_status_code(status) == WEFT_STATUS_RESOURCE_EXHAUSTED) {
+    weft_job_client_decline(member->client, rank, incarnation);
+    weft_peers_refuse(member->runtime, rank, status);
   } else {
     weft_peers_lose(member->runtime, rank, incarnation, status);
   }

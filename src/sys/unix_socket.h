@@ -65,8 +65,8 @@ void weft_socket_shutdown(int socket);
 // Closes a descriptor, whatever it is. -1 is fine.
 void weft_sys_close(int descriptor);
 
-// False when this process may not open one more descriptor.
-bool weft_sys_may_open(void);
+// Whether this process may open so many more descriptors now.
+bool weft_sys_may_open(uint32_t count);
 
 // The user whose rights this process has.
 uint32_t weft_sys_user_id(void);

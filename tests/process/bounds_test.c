@@ -249,13 +249,19 @@ static void a_process_without_descriptors_goes_on(weft_runtime_t* runtime) {
   weft_value_t tensor = puppet_tensor(runtime, 5000, true);
   struct rlimit before;
   assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
-  // All that are open, and none more.
-  set_file_limit(3);
+  // All that are open, and none more; then a few.
+  int free_number = dup(0);
+  assert_true(free_number >= 0);
+  (void)close(free_number);
   weft_actor_t actor;
   weft_spawn_options_t options = {.place = 2};
-  weft_kit_assert_status_says(
-      WEFT_STATUS_RESOURCE_EXHAUSTED, "raise the limit (ulimit -n)",
-      weft_spawn(runtime, &puppet_class, weft_none(), &options, &actor));
+  set_file_limit(3);
+  for (rlim_t extra = 0; extra < 4; extra++) {
+    weft_kit_assert_status_says(
+        WEFT_STATUS_RESOURCE_EXHAUSTED, "(ulimit -n)",
+        weft_spawn(runtime, &puppet_class, weft_none(), &options, &actor));
+    set_file_limit((rlim_t)free_number + extra);
+  }
   assert_int_equal(
       puppet_ask_int(runtime, known, PUPPET_SUM, WEFT_ARGUMENTS(tensor)),
       puppet_sum_of(5000));
@@ -264,30 +270,54 @@ static void a_process_without_descriptors_goes_on(weft_runtime_t* runtime) {
       puppet_ask_int(runtime, known, PUPPET_SUM, WEFT_ARGUMENTS(tensor)),
       puppet_sum_of(5000));
   weft_value_release(tensor);
+  weft_kit_assert_ok(
+      weft_spawn(runtime, &puppet_class, weft_none(), &options, &actor));
 }
 
-// A limit of the launcher, which this process may set.
-static void set_launcher_limit(rlim_t count, rlim_t* out_before) {
+// The limit of another process; what it was before is given.
+static rlim_t change_file_limit(pid_t process, rlim_t count) {
   struct rlimit limit;
-  assert_int_equal(prlimit(getppid(), RLIMIT_NOFILE, NULL, &limit), 0);
-  *out_before = limit.rlim_cur;
+  assert_int_equal(prlimit(process, RLIMIT_NOFILE, NULL, &limit), 0);
+  rlim_t before = limit.rlim_cur;
   limit.rlim_cur = count;
-  assert_int_equal(prlimit(getppid(), RLIMIT_NOFILE, &limit, NULL), 0);
+  assert_int_equal(prlimit(process, RLIMIT_NOFILE, &limit, NULL), 0);
+  return before;
+}
+
+static void one_without_descriptors_is_out_of_reach_for_now(
+    weft_runtime_t* runtime) {
+  weft_actor_t poor = puppet_spawn(runtime, 1);
+  weft_actor_t asker = puppet_spawn(runtime, 2);
+  weft_value_t tensor = puppet_tensor(runtime, 5000, true);
+  weft_value_t sum = weft_none();
+  pid_t process = (pid_t)puppet_process(runtime, poor);
+  rlim_t before = change_file_limit(process, 3);
+  for (int i = 0; i < 3; i++) {
+    weft_status_t status =
+        puppet_relay(runtime, asker, poor, PUPPET_ECHO, weft_int64(i), &sum);
+    weft_kit_assert_status_says(WEFT_STATUS_RESOURCE_EXHAUSTED, "rank 1",
+                                weft_status_retain(status));
+    weft_kit_assert_status_says(WEFT_STATUS_RESOURCE_EXHAUSTED,
+                                "raise its limit (ulimit -n)", status);
+  }
+  (void)change_file_limit(process, before);
+  weft_kit_assert_ok(
+      puppet_relay(runtime, asker, poor, PUPPET_SUM, tensor, &sum));
+  weft_value_release(sum);
+  weft_value_release(tensor);
 }
 
 static void a_launcher_without_descriptors_refuses_for_now(
     weft_runtime_t* runtime) {
-  rlim_t before;
-  rlim_t low;
   weft_actor_t actor;
   weft_spawn_options_t options = {.place = 1};
-  set_launcher_limit(3, &before);
+  rlim_t before = change_file_limit(getppid(), 3);
   for (int i = 0; i < 3; i++) {
     weft_kit_assert_status_says(
         WEFT_STATUS_RESOURCE_EXHAUSTED, "raise the limit of open files",
         weft_spawn(runtime, &puppet_class, weft_none(), &options, &actor));
   }
-  set_launcher_limit(before, &low);
+  (void)change_file_limit(getppid(), before);
   weft_kit_assert_ok(
       weft_spawn(runtime, &puppet_class, weft_none(), &options, &actor));
 }
@@ -481,6 +511,7 @@ int main(int argument_count, char** arguments) {
        .run = an_arena_that_is_full_recovers,
        .prepare = limit_arena},
       PROCESS_TEST(a_process_without_descriptors_goes_on, 3),
+      PROCESS_TEST(one_without_descriptors_is_out_of_reach_for_now, 3),
       PROCESS_TEST(a_launcher_without_descriptors_refuses_for_now, 2),
       {.name = "a_forked_child_disturbs_nobody",
        .size = 2,

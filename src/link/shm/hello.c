@@ -69,7 +69,7 @@ static bool has_shape(const weft_shm_received_t* received, uint32_t kind,
 }
 
 static weft_status_t check_shape(const weft_shm_received_t* received) {
-  if (received->message.is_cut && !weft_sys_may_open()) {
+  if (received->message.is_cut && !weft_sys_may_open(1)) {
     return weft_status_make(
         WEFT_STATUS_RESOURCE_EXHAUSTED,
         "descriptors that a peer has sent were lost, because this process may "

@@ -537,6 +537,14 @@ static weft_status_t say_hello(weft_shm_link_t* link) {
 static weft_status_t set_up(weft_shm_link_t* link) {
   weft_shm_t* shm = link->shm;
   WEFT_RETURN_IF_ERROR(weft_socket_prepare(link->socket, WEFT_SOCKET_PACKETS));
+  if (!weft_sys_may_open(WEFT_SHM_HELLO_DESCRIPTORS + 1)) {
+    // To be told while the link can be had later, not when it is lost.
+    return weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED,
+                            "a link to another process needs %d more files "
+                            "than this process may open; raise the limit of "
+                            "open files (ulimit -n)",
+                            WEFT_SHM_HELLO_DESCRIPTORS);
+  }
   WEFT_RETURN_IF_ERROR(
       weft_memfd_create("weft-lane", weft_lane_memory_bytes(shm->ring_bytes),
                         WEFT_MEMFD_ONE_WRITER, &link->lane));
