@@ -180,9 +180,12 @@ struct weft_actor_layer {
   weft_mutex_t watch_lock;
   // Watches of actors of peers that have a name. Guarded by the watch lock.
   weft_dlist_t named;
-  // Actors of peers that have a name and are not watched yet: there was no
-  // room to ask. Guarded by the watch lock, as is how often there was room.
+  // Actors of peers that are to be watched and are not yet: there was no room
+  // to ask, or no memory. Guarded by the watch lock, as is how often there was
+  // room.
   weft_dlist_t unwatched;
+  // Looks at them again, after a lack of memory.
+  weft_timer_t retry;
   uint64_t room_count;
   // Those, and the ones that are being asked about.
   _Atomic uint32_t asking_count;

@@ -14,6 +14,9 @@
 #include "async/future_internal.h"
 #include "trace/trace.h"
 
+// Nobody tells when there is memory again, here or there.
+#define RETRY_NS INT64_C(10000000)
+
 // One actor of a peer that is watched. It is freed when the call ends.
 typedef struct distant {
   // In the watcher's `distants`, or `named` of the layer; and in `unwatched`.
@@ -28,6 +31,8 @@ typedef struct distant {
   bool is_dropped;
   weft_future_t* exited;
   weft_waiter_t on_exit;
+  // Why watching failed; that of the actor's end if it has ended by then.
+  weft_status_t failure;
   // Of a monitor: what the watcher will be sent.
   weft_message_t* notice;
 } distant_t;
@@ -36,6 +41,7 @@ static void free_distant(distant_t* distant) {
   weft_runtime_t* runtime = distant->layer->runtime;
   weft_message_discard(runtime, distant->notice);
   weft_future_release(distant->exited);
+  weft_status_release(distant->failure);
   weft_slab_free(runtime->slab, distant, sizeof(*distant));
 }
 
@@ -87,15 +93,45 @@ static void tell(distant_t* distant, weft_status_t reason) {
   }
 }
 
+// `reason` is lent.
+static void end(distant_t* distant, weft_status_t reason) {
+  // It is asked again after a failure that may have been its end as well.
+  bool was_end = distant->failure != WEFT_OK &&
+                 weft_status_code(reason) == WEFT_STATUS_NOT_FOUND;
+  if (unlist(distant)) {
+    tell(distant, was_end ? distant->failure : reason);
+  }
+  free_distant(distant);
+}
+
+// Whether watching failed and not what is watched, for all that is known: for
+// lack of room, or of memory here or there. Then it is asked again; an actor
+// that ended with such a status is not found.
+static bool is_open(const distant_t* distant, weft_status_t status) {
+  weft_status_code_t code = weft_status_code(status);
+  weft_peer_t* peer;
+  if (code != WEFT_STATUS_RESOURCE_EXHAUSTED) {
+    return code == WEFT_STATUS_WOULD_BLOCK;
+  }
+  // The peer may be dead, for that reason.
+  return weft_status_ignore(weft_peers_find(
+             distant->layer->runtime, distant->target.rank,
+             distant->target.incarnation, &peer)) == WEFT_STATUS_OK;
+}
+
+static void put_off_after(distant_t* distant, weft_status_t failure);
+
 static void exit_came(weft_waiter_t* waiter, weft_future_t* future) {
   distant_t* distant = WEFT_CONTAINER_OF(waiter, distant_t, on_exit);
   weft_value_t nothing;
-  if (unlist(distant)) {
-    weft_status_t reason = weft_future_result(future, &nothing);
-    tell(distant, reason);
+  weft_status_t reason = weft_future_result(future, &nothing);
+  if (weft_status_code(reason) == WEFT_STATUS_RESOURCE_EXHAUSTED &&
+      is_open(distant, reason)) {
+    put_off_after(distant, reason);
+  } else {
+    end(distant, reason);
     weft_status_release(reason);
   }
-  free_distant(distant);
 }
 
 // --- The beginning ----------------------------------------------------------
@@ -132,18 +168,15 @@ static distant_t* create_distant(weft_actor_layer_t* layer,
 
 // Calls the system actor there. It is no part of the work at hand: it neither
 // ends with it, nor by its deadline.
-static weft_status_t ask(const distant_t* distant, weft_future_t** out_exited) {
+static weft_status_t ask(const distant_t* distant, bool never_waits,
+                         weft_future_t** out_exited) {
   weft_activity_t* activity = weft_thread_self.activity;
   weft_thread_self.activity = NULL;
-  // Names are had by an actor that must not wait for a peer.
-  const weft_call_options_t options = {
-      .try_only = distant->kind == WEFT_DISTANT_NAME,
-  };
-  weft_status_t status = weft_call(
+  weft_status_t status = (never_waits ? weft_remote_call_due : weft_call)(
       distant->layer->runtime,
       weft_system_actor(distant->target.rank, distant->target.incarnation),
       WEFT_SYSTEM_EXITED, WEFT_ARGUMENTS(weft_actor_value(distant->target)),
-      &options, out_exited);
+      NULL, out_exited);
   weft_thread_self.activity = activity;
   return status;
 }
@@ -205,27 +238,23 @@ static void await_exit(distant_t* distant, weft_future_t* exited) {
 }
 
 // Asks, and waits for the answer. An end that is known at once is told at once.
-// False when there is no room.
-static bool try_follow(distant_t* distant) {
+// Errors: WOULD_BLOCK without room, RESOURCE_EXHAUSTED: nothing has changed.
+static weft_status_t try_follow(distant_t* distant, bool never_waits) {
   weft_future_t* exited = NULL;
-  weft_status_t status = ask(distant, &exited);
-  bool is_full = distant->kind == WEFT_DISTANT_NAME &&
-                 weft_status_code(status) == WEFT_STATUS_WOULD_BLOCK;
+  weft_status_t status = ask(distant, never_waits, &exited);
   if (status == WEFT_OK) {
     await_exit(distant, exited);
-    return true;
+    return WEFT_OK;
   }
-  if (!is_full) {
-    if (unlist(distant)) {
-      tell(distant, status);
-    }
-    free_distant(distant);
+  if (is_open(distant, status)) {
+    return status;
   }
+  end(distant, status);
   weft_status_release(status);
-  return !is_full;
+  return WEFT_OK;
 }
 
-// --- Names that wait for room -----------------------------------------------
+// --- What waits for room, or for memory -------------------------------------
 
 // The first of a peer, or of all when that is NULL.
 static distant_t* take_unwatched(weft_actor_layer_t* layer,
@@ -284,23 +313,65 @@ static bool put_off(distant_t* distant, uint64_t room_count) {
   return is_current || is_dropped;
 }
 
-// As above, later if there is no room now, which gives false. It is counted.
+static void retry(weft_timer_t* timer, void* user) {
+  (void)timer;
+  weft_distant_go_on(user, NULL);
+}
+
+static void retry_later(weft_actor_layer_t* layer) {
+  int64_t now_ns = weft_runtime_now_ns(layer->runtime);
+  // It may be started already. A runtime that stops forgets them all.
+  weft_status_release(weft_timer_start(layer->runtime, &layer->retry,
+                                       now_ns + RETRY_NS, 0, retry, layer));
+}
+
+// As above, later if it cannot be now, which gives false. It is counted.
 static bool follow_or_wait(distant_t* distant) {
   weft_actor_layer_t* layer = distant->layer;
+  weft_status_t status;
   uint64_t room_count;
+  bool is_starved = false;
   do {
     room_count = rooms(layer);
-    if (try_follow(distant)) {
+    status = try_follow(distant, true);
+    if (status == WEFT_OK) {
       count_asking(layer, -UINT32_C(1));
       return true;
     }
+    is_starved = weft_status_ignore(status) == WEFT_STATUS_RESOURCE_EXHAUSTED;
   } while (!put_off(distant, room_count));
+  if (is_starved) {
+    retry_later(layer);
+  }
   return false;
 }
 
-static void follow(distant_t* distant) {
-  count_asking(distant->layer, 1);
-  (void)follow_or_wait(distant);
+// The call has failed, and is made again later. Owns: takes `failure` over.
+static void put_off_after(distant_t* distant, weft_status_t failure) {
+  weft_actor_layer_t* layer = distant->layer;
+  weft_mutex_lock(&layer->watch_lock);
+  weft_future_t* exited = distant->exited;
+  distant->exited = NULL;
+  weft_mutex_unlock(&layer->watch_lock);
+  weft_future_release(exited);
+  weft_status_release(distant->failure);
+  distant->failure = failure;
+  distant->on_exit = (weft_waiter_t){.callback = exit_came};
+  count_asking(layer, 1);
+  while (!put_off(distant, rooms(layer))) {
+  }
+  retry_later(layer);
+}
+
+static size_t count_unwatched(weft_actor_layer_t* layer) {
+  size_t count = 0;
+  weft_mutex_lock(&layer->watch_lock);
+  for (weft_dlist_node_t* node = weft_dlist_first(&layer->unwatched);
+       node != NULL; node = weft_dlist_next(&layer->unwatched, node)) {
+    count++;
+  }
+  weft_mutex_unlock(&layer->watch_lock);
+  return count;
 }
 
 void weft_distant_go_on(weft_actor_layer_t* layer, weft_peer_t* peer) {
@@ -312,13 +383,18 @@ void weft_distant_go_on(weft_actor_layer_t* layer, weft_peer_t* peer) {
   weft_mutex_lock(&layer->watch_lock);
   layer->room_count++;
   weft_mutex_unlock(&layer->watch_lock);
-  do {
-    distant = take_unwatched(layer, peer);
-  } while (distant != NULL && follow_or_wait(distant));
+  // One peer that has no room says nothing of the others.
+  size_t count = peer == NULL ? count_unwatched(layer) : SIZE_MAX;
+  bool goes_on = true;
+  while (count-- > 0 && goes_on &&
+         (distant = take_unwatched(layer, peer)) != NULL) {
+    goes_on = follow_or_wait(distant) || peer == NULL;
+  }
 }
 
 void weft_distant_stop(weft_actor_layer_t* layer) {
   distant_t* distant;
+  (void)weft_timer_stop(&layer->retry);
   while ((distant = take_unwatched(layer, NULL)) != NULL) {
     (void)unlist(distant);
     give_up(distant);
@@ -355,10 +431,22 @@ weft_status_t weft_distant_watch(weft_actor_layer_t* layer,
   distant_t* distant;
   WEFT_RETURN_IF_ERROR(
       create_listed(layer, kind, watcher, target, endpoint, &distant));
-  if (distant != NULL) {
-    follow(distant);
+  if (distant == NULL) {
+    return WEFT_OK;
   }
-  return WEFT_OK;
+  if (kind == WEFT_DISTANT_NAME) {
+    // Had by an actor that must not wait for a peer; and once it is listed,
+    // others count on it.
+    count_asking(layer, 1);
+    (void)follow_or_wait(distant);
+    return WEFT_OK;
+  }
+  weft_status_t status = try_follow(distant, false);
+  if (status != WEFT_OK) {
+    (void)unlist(distant);
+    free_distant(distant);
+  }
+  return status;
 }
 
 weft_status_t weft_distant_link_by(weft_actor_layer_t* layer,

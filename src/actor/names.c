@@ -395,9 +395,16 @@ weft_status_t weft_actor_register(weft_runtime_t* runtime, const char* name,
     return weft_actor_not_found(layer, actor);
   }
   grow(layer);
-  return is_remote ? weft_distant_watch(layer, WEFT_DISTANT_NAME,
-                                        (weft_actor_t){0}, actor, 0)
-                   : WEFT_OK;
+  if (!is_remote) {
+    return WEFT_OK;
+  }
+  weft_status_t status =
+      weft_distant_watch(layer, WEFT_DISTANT_NAME, (weft_actor_t){0}, actor, 0);
+  if (status != WEFT_OK) {
+    // Its end would not be seen.
+    weft_status_release(weft_actor_unregister(runtime, name));
+  }
+  return status;
 }
 
 weft_status_t weft_actor_unregister(weft_runtime_t* runtime, const char* text) {

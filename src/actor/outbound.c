@@ -327,10 +327,13 @@ static weft_status_t do_or_wait(outbound_t* outbound,
       weft_peer_join_locked(peer, &waiter);
     }
     weft_mutex_unlock(&peer->lock);
-    if (!waits) {
+    if (!waits && !is_dying) {
       return status;
     }
     weft_status_release(status);
+    if (!waits) {
+      return weft_status_from_code(WEFT_STATUS_WOULD_BLOCK);
+    }
     status = weft_peer_wait(peer, &waiter, outbound->deadline_ns);
     if (status != WEFT_OK) {
       return stayed_full(outbound, status);
@@ -550,20 +553,43 @@ static weft_status_t submit(outbound_t* outbound, uint32_t endpoint,
   return WEFT_OK;
 }
 
+static weft_status_t submit_by(outbound_t* outbound, weft_actor_t actor,
+                               uint32_t endpoint,
+                               const weft_arguments_t* arguments,
+                               weft_future_t** out_future) {
+  weft_runtime_t* runtime = outbound->runtime;
+  // The lanes of a forked child are its parent's.
+  WEFT_RETURN_IF_ERROR(weft_async_check_process(runtime));
+  weft_status_t status =
+      init(outbound, runtime, actor, endpoint, outbound->options);
+  if (status == WEFT_OK) {
+    status = submit(outbound, endpoint, arguments, out_future);
+  }
+  return status == WEFT_OK ? WEFT_OK : explain(outbound, endpoint, status);
+}
+
 weft_status_t weft_remote_submit(weft_runtime_t* runtime, weft_actor_t actor,
                                  uint32_t endpoint,
                                  const weft_arguments_t* arguments,
                                  const weft_call_options_t* options,
                                  weft_future_t** out_future) {
   outbound_t outbound;
+  outbound.runtime = runtime;
+  outbound.options = options;
   outbound.never_waits = false;
-  // The lanes of a forked child are its parent's.
-  WEFT_RETURN_IF_ERROR(weft_async_check_process(runtime));
-  weft_status_t status = init(&outbound, runtime, actor, endpoint, options);
-  if (status == WEFT_OK) {
-    status = submit(&outbound, endpoint, arguments, out_future);
-  }
-  return status == WEFT_OK ? WEFT_OK : explain(&outbound, endpoint, status);
+  return submit_by(&outbound, actor, endpoint, arguments, out_future);
+}
+
+weft_status_t weft_remote_call_due(weft_runtime_t* runtime, weft_actor_t actor,
+                                   uint32_t endpoint,
+                                   const weft_arguments_t* arguments,
+                                   const weft_call_options_t* options,
+                                   weft_future_t** out_future) {
+  outbound_t outbound;
+  outbound.runtime = runtime;
+  outbound.options = options;
+  outbound.never_waits = true;
+  return submit_by(&outbound, actor, endpoint, arguments, out_future);
 }
 
 weft_status_t weft_remote_await(weft_runtime_t* runtime, weft_actor_t actor,

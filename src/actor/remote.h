@@ -41,6 +41,13 @@ weft_status_t weft_remote_send_due(weft_runtime_t* runtime, weft_actor_t actor,
                                    const weft_arguments_t* arguments,
                                    uint64_t sender);
 
+// The same for a call.
+weft_status_t weft_remote_call_due(weft_runtime_t* runtime, weft_actor_t actor,
+                                   uint32_t endpoint,
+                                   const weft_arguments_t* arguments,
+                                   const weft_call_options_t* options,
+                                   weft_future_t** out_future);
+
 // What the flight recorder calls a message to another runtime.
 extern const char weft_remote_event[];
 
@@ -134,8 +141,8 @@ void weft_distant_unwatch(weft_actor_layer_t* layer, weft_distant_kind_t kind,
                           weft_actor_t watcher, weft_actor_t target);
 // The watcher that had this cold part has ended.
 void weft_distant_forget(weft_actor_layer_t* layer, weft_cold_t* cold);
-// A peer has room again, or is gone: actors of it that have a name, and could
-// not be watched so far, are.
+// A peer has room again, or is gone: actors of it that could not be watched so
+// far are. NULL: of all peers, as there may be memory again. Never waits.
 void weft_distant_go_on(weft_actor_layer_t* layer, weft_peer_t* peer);
 // Forgets those. Nothing is sent any more.
 void weft_distant_stop(weft_actor_layer_t* layer);

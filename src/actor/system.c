@@ -106,7 +106,12 @@ static weft_status_t answer_with(weft_context_t* context,
   weft_promise_t* promise = NULL;
   weft_status_t status = weft_context_take_reply(context, &promise);
   if (status == WEFT_OK) {
-    status = weft_promise_forward(promise, future);
+    weft_status_t failure = weft_promise_forward(promise, future);
+    if (failure != WEFT_OK) {
+      // The reply is taken: what this returns would not be the answer. It may
+      // have been cancelled.
+      weft_status_release(weft_promise_fail(promise, failure));
+    }
   }
   weft_promise_release(promise);
   weft_future_release(future);

@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 
 #include "process/job.h"
 #include "process/puppet.h"
@@ -157,6 +158,22 @@ static weft_actor_t await_name(weft_runtime_t* runtime, const char* name) {
   return actor;
 }
 
+// The same. The answer may be what is lost.
+static void register_at_last(weft_runtime_t* runtime, const char* name,
+                             weft_actor_t actor) {
+  weft_status_t status = weft_actor_register(runtime, name, actor);
+  bool may_be_named = false;
+  while (was_starved(status)) {
+    may_be_named = true;
+    status = weft_actor_register(runtime, name, actor);
+  }
+  if (may_be_named && weft_status_code(status) == WEFT_STATUS_ALREADY_EXISTS) {
+    weft_status_release(status);
+    status = WEFT_OK;
+  }
+  weft_kit_assert_ok(status);
+}
+
 static void two_that_are_full_outlive_a_lack_of_memory(
     weft_runtime_t* runtime) {
   flood_t flood;
@@ -166,7 +183,6 @@ static void two_that_are_full_outlive_a_lack_of_memory(
   weft_kit_assert_ok(weft_actor_register(runtime, "flooded", here));
   (void)await_name(runtime, "ready");
   play_flood(&flood);
-  weft_kit_assert_ok(weft_actor_register(runtime, "fed", here));
   (void)await_name(runtime, "done");
   for (int i = 0; i < 100; i++) {
     assert_int_equal(
@@ -183,7 +199,117 @@ static void flood_and_serve(weft_runtime_t* runtime) {
   open_flood(&flood, runtime, await_name(runtime, "flooded"));
   weft_kit_assert_ok(weft_actor_register(runtime, "ready", own));
   play_flood(&flood);
+  register_at_last(runtime, "done", own);
+  weft_kit_assert_ok(weft_runtime_serve(runtime));
+}
+
+// --- Ends of actors of one without memory -----------------------------------
+
+#define ACTORS 200
+
+static void spawn_actors(weft_runtime_t* runtime, weft_actor_t actors[ACTORS]) {
+  for (int i = 0; i < ACTORS; i++) {
+    actors[i] = puppet_spawn(runtime, 1);
+  }
+}
+
+static void name_of(int64_t number, char text[32]) {
+  (void)snprintf(text, 32, "name %lld", (long long)number);
+}
+
+static void expect_named(weft_runtime_t* runtime, const char* name,
+                         weft_actor_t actor) {
+  weft_actor_t found = await_name(runtime, name);
+  assert_int_equal(found.rank, actor.rank);
+  assert_int_equal(found.index, actor.index);
+}
+
+// Each allocation of registering fails once.
+static void register_without(weft_runtime_t* runtime, weft_actor_t actor) {
+  bool has_failed = true;
+  for (uint64_t after = 0; has_failed; after++) {
+    weft_kit_allocator_fail(own_memory, after, 1);
+    weft_status_t status = weft_actor_register(runtime, "lean", actor);
+    has_failed = failed_count() > 0;
+    weft_kit_allocator_fail(own_memory, 0, 0);
+    if (was_starved(status)) {
+      status = weft_actor_register(runtime, "lean", actor);
+    }
+    weft_kit_assert_ok(status);
+    expect_named(runtime, "lean", actor);
+    weft_kit_assert_ok(weft_actor_unregister(runtime, "lean"));
+  }
+}
+
+// What was said to be registered is, whoever had no memory meanwhile.
+static void a_name_without_memory_is_refused_or_holds(weft_runtime_t* runtime) {
+  bool is_named[ACTORS];
+  weft_actor_t named[ACTORS];
+  char text[32];
+  spawn_actors(runtime, named);
+  register_without(runtime, named[0]);
+  weft_kit_assert_ok(weft_actor_register(runtime, "spawned", named[0]));
+  (void)await_name(runtime, "starving");
+  for (int64_t i = 0; i < ACTORS; i++) {
+    name_of(i, text);
+    weft_status_t status = weft_actor_register(runtime, text, named[i]);
+    is_named[i] = !was_starved(status);
+    weft_kit_assert_ok(is_named[i] ? status : WEFT_OK);
+  }
+  weft_kit_assert_ok(weft_actor_register(runtime, "fed", named[0]));
+  (void)await_name(runtime, "done");
+  for (int64_t i = 0; i < ACTORS; i++) {
+    name_of(i, text);
+    if (is_named[i]) {
+      expect_named(runtime, text, named[i]);
+    }
+  }
+}
+
+// A puppet keeps so many notices.
+#define WATCHERS (ACTORS / 50)
+
+// Watching needs memory there, too: who has none has not seen an end.
+static void who_is_watched_without_memory_lives(weft_runtime_t* runtime) {
+  weft_actor_t watched[ACTORS];
+  weft_actor_t watchers[WATCHERS];
+  int64_t counts[WATCHERS] = {0};
+  spawn_actors(runtime, watched);
+  for (int i = 0; i < WATCHERS; i++) {
+    watchers[i] = puppet_spawn(runtime, 0);
+  }
+  weft_kit_assert_ok(weft_actor_register(runtime, "spawned", watchers[0]));
+  (void)await_name(runtime, "starving");
+  for (int i = 0; i < ACTORS; i++) {
+    weft_status_t status =
+        puppet_try(runtime, watchers[i % WATCHERS], PUPPET_MONITOR,
+                   WEFT_ARGUMENTS(weft_actor_value(watched[i])));
+    bool is_watched = !was_starved(status);
+    weft_kit_assert_ok(is_watched ? status : WEFT_OK);
+    counts[i % WATCHERS] += is_watched;
+  }
+  weft_kit_assert_ok(weft_actor_register(runtime, "fed", watchers[0]));
+  (void)await_name(runtime, "done");
+  for (int i = 0; i < WATCHERS; i++) {
+    assert_int_equal(puppet_ask_int(runtime, watchers[i], PUPPET_NOTICES, NULL),
+                     0);
+  }
+  for (int i = 0; i < ACTORS; i++) {
+    weft_kit_assert_ok(
+        weft_actor_stop(runtime, watched[i], WEFT_STOP_NOW, WEFT_OK));
+  }
+  for (int i = 0; i < WATCHERS; i++) {
+    puppet_expect(runtime, watchers[i], PUPPET_NOTICES, counts[i]);
+  }
+}
+
+static void starve_and_serve(weft_runtime_t* runtime) {
+  weft_actor_t own = puppet_spawn(runtime, 1);
+  (void)await_name(runtime, "spawned");
+  weft_kit_assert_ok(weft_actor_register(runtime, "starving", own));
+  begin_starving();
   (void)await_name(runtime, "fed");
+  end_starving();
   weft_kit_assert_ok(weft_actor_register(runtime, "done", own));
   weft_kit_assert_ok(weft_runtime_serve(runtime));
 }
@@ -194,6 +320,16 @@ int main(int argument_count, char** arguments) {
        .size = 2,
        .run = two_that_are_full_outlive_a_lack_of_memory,
        .serve = flood_and_serve,
+       .prepare = note_memory},
+      {.name = "a_name_without_memory_is_refused_or_holds",
+       .size = 2,
+       .run = a_name_without_memory_is_refused_or_holds,
+       .serve = starve_and_serve,
+       .prepare = note_memory},
+      {.name = "who_is_watched_without_memory_lives",
+       .size = 2,
+       .run = who_is_watched_without_memory_lives,
+       .serve = starve_and_serve,
        .prepare = note_memory},
   };
   return process_main(argument_count, arguments, tests,
