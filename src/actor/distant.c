@@ -167,16 +167,17 @@ static distant_t* create_distant(weft_actor_layer_t* layer,
 }
 
 // Calls the system actor there. It is no part of the work at hand: it neither
-// ends with it, nor by its deadline.
+// ends with it, nor by a deadline.
 static weft_status_t ask(const distant_t* distant, bool never_waits,
                          weft_future_t** out_exited) {
   weft_activity_t* activity = weft_thread_self.activity;
   weft_thread_self.activity = NULL;
+  const weft_call_options_t options = {.timeout_ns = WEFT_TIME_INFINITE};
   weft_status_t status = (never_waits ? weft_remote_call_due : weft_call)(
       distant->layer->runtime,
       weft_system_actor(distant->target.rank, distant->target.incarnation),
       WEFT_SYSTEM_EXITED, WEFT_ARGUMENTS(weft_actor_value(distant->target)),
-      NULL, out_exited);
+      &options, out_exited);
   weft_thread_self.activity = activity;
   return status;
 }

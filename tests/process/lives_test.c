@@ -33,15 +33,13 @@ static void tell_actor(weft_runtime_t* runtime, weft_actor_t actor,
               WEFT_ARGUMENTS(weft_int64(other.rank)));
 }
 
-// Waits for a notice; checks whom it is about. Gives the reason's code.
-static weft_status_code_t next_notice(weft_runtime_t* runtime,
-                                      weft_actor_t watcher,
-                                      weft_actor_t watched, const char* says) {
+// Checks whom a notice is about. Gives the reason's code. Owns: takes `list`.
+static weft_status_code_t read_notice(weft_value_t list, weft_actor_t watched,
+                                      const char* says) {
   const weft_value_t* values;
   size_t count;
   char text[1000];
   weft_status_t reason = WEFT_OK;
-  weft_value_t list = puppet_ask(runtime, watcher, PUPPET_NOTICE, NULL);
   weft_kit_assert_ok(weft_value_as_list(list, &values, &count));
   assert_true(weft_value_equal(values[0], weft_actor_value(watched)));
   if (weft_value_kind(values[1]) != WEFT_KIND_NONE) {
@@ -54,6 +52,14 @@ static weft_status_code_t next_notice(weft_runtime_t* runtime,
   weft_status_code_t code = weft_status_code(reason);
   weft_value_release(list);
   return code;
+}
+
+// Waits for a notice.
+static weft_status_code_t next_notice(weft_runtime_t* runtime,
+                                      weft_actor_t watcher,
+                                      weft_actor_t watched, const char* says) {
+  return read_notice(puppet_ask(runtime, watcher, PUPPET_NOTICE, NULL), watched,
+                     says);
 }
 
 static void monitors_see_ends_in_both_directions(weft_runtime_t* runtime) {
@@ -363,6 +369,42 @@ static void names_that_are_taken_back_leave_nothing(weft_runtime_t* runtime) {
   assert_true(weft_slab_blocks_in_use(runtime->slab) < before + ROUNDS / 2);
 }
 
+static void make_hasty(weft_runtime_options_t* options) {
+  options->default_timeout_ns = 1;
+}
+
+static weft_value_t ask_patiently(weft_runtime_t* runtime, weft_actor_t actor,
+                                  uint32_t endpoint, weft_value_t value) {
+  // What it makes in turn has what is left of it.
+  const weft_call_options_t patient = {.timeout_ns = INT64_MAX / 4};
+  weft_future_t* future;
+  weft_value_t result = weft_none();
+  bool has_value = weft_value_kind(value) != WEFT_KIND_NONE;
+  weft_kit_assert_ok(weft_call(runtime, actor, endpoint,
+                               has_value ? WEFT_ARGUMENTS(value) : NULL,
+                               &patient, &future));
+  weft_kit_assert_ok(puppet_await(future, &result));
+  return result;
+}
+
+// How long others are waited for is not how long they live.
+static void who_is_watched_outlives_the_default_timeout(
+    weft_runtime_t* runtime) {
+  weft_actor_t actor;
+  weft_actor_t watcher = puppet_spawn(runtime, 0);
+  weft_value_t value =
+      ask_patiently(runtime, watcher, PUPPET_SPAWN, weft_int64(1));
+  weft_kit_assert_ok(weft_value_as_actor(value, &actor));
+  (void)ask_patiently(runtime, watcher, PUPPET_MONITOR, value);
+  // As in `tell_actor`: from here on rank 1 knows.
+  (void)ask_patiently(runtime, watcher, PUPPET_SPAWN, weft_int64(1));
+  weft_value_t error = puppet_status(runtime, WEFT_STATUS_DATA_LOSS, "torn");
+  (void)ask_patiently(runtime, actor, PUPPET_STOP, error);
+  weft_value_release(error);
+  value = ask_patiently(runtime, watcher, PUPPET_NOTICE, weft_none());
+  assert_int_equal(read_notice(value, actor, "torn"), WEFT_STATUS_DATA_LOSS);
+}
+
 // --- The end of a rank ------------------------------------------------------
 
 static void serve_until_told(weft_runtime_t* runtime) {
@@ -446,6 +488,10 @@ int main(int argument_count, char** arguments) {
       PROCESS_TEST(lookups_wait_for_names, 3),
       PROCESS_TEST(names_that_are_taken_back_leave_nothing, 2),
       PROCESS_TEST_OF_DEATH(names_are_free_after_the_end_and_after_death, 3, 2),
+      {.name = "who_is_watched_outlives_the_default_timeout",
+       .size = 2,
+       .run = who_is_watched_outlives_the_default_timeout,
+       .prepare = make_hasty},
       {.name = "a_rank_that_stops_in_order_is_closed",
        .size = 3,
        .run = a_rank_that_stops_in_order_is_closed,
