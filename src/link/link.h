@@ -42,7 +42,8 @@ typedef struct weft_link_sink_vtable {
   // for the length of the call. Its bytes are the peer's: trust none of them.
   void (*frame)(weft_link_sink_t* sink, const void* data, size_t size_bytes);
   // A descriptor that the peer sent before the frames that follow. Owns: it is
-  // the sink's to close.
+  // the sink's to close. -1: it was lost, as this process may not open one
+  // more.
   void (*descriptor)(weft_link_sink_t* sink, uint64_t tag, int descriptor);
   // A `reserve` that was refused may succeed now.
   void (*room)(weft_link_sink_t* sink);

@@ -327,6 +327,40 @@ static void a_borrowed_tensor_is_lent_on(void** state) {
   weft_inbox_close(&kit);
 }
 
+static weft_link_sink_vtable_t losing_vtable;
+static const weft_link_sink_vtable_t* whole_vtable;
+
+static void lose_descriptor(weft_link_sink_t* sink, uint64_t tag,
+                            int descriptor) {
+  (void)close(descriptor);
+  whole_vtable->descriptor(sink, tag, -1);
+}
+
+// The value fails that needs it, and its loan comes back; the next arrives.
+static void a_segment_that_finds_no_room_is_shown_again(void** state) {
+  weft_peer_kit_t kit;
+  (void)state;
+  weft_inbox_open(&kit);
+  weft_peer_t* peer = weft_peer_kit_peer(&kit, 1, 0);
+  weft_value_t tensor = make_tensor(kit.members[0].runtime, true, 50000, 3);
+  whole_vtable = peer->sink.vtable;
+  losing_vtable = *whole_vtable;
+  losing_vtable.descriptor = lose_descriptor;
+  peer->sink.vtable = &losing_vtable;
+  for (int i = 0; i < 2; i++) {
+    weft_kit_assert_ok(weft_peer_kit_send(&kit, 0, 1, WEFT_ARGUMENTS(tensor)));
+    weft_kit_assert_status_says(WEFT_STATUS_RESOURCE_EXHAUSTED, "rank 0",
+                                weft_inbox.status);
+    weft_inbox.status = WEFT_OK;
+  }
+  peer->sink.vtable = whole_vtable;
+  send(&kit, WEFT_ARGUMENTS(tensor));
+  weft_codec_kit_assert_equal(tensor, weft_inbox.delivery.values[0]);
+  assert_int_equal(weft_peer_state(peer), WEFT_PEER_UP);
+  weft_value_release(tensor);
+  weft_inbox_close(&kit);
+}
+
 // The owner must know of each holder; it cannot be told.
 static void what_is_of_an_owner_out_of_reach_is_not_lent_on(void** state) {
   weft_peer_kit_t kit;
@@ -504,6 +538,7 @@ int main(void) {
       cmocka_unit_test(a_shared_tensor_is_lent),
       cmocka_unit_test(a_borrowed_tensor_goes_home_as_itself),
       cmocka_unit_test(a_borrowed_tensor_is_lent_on),
+      cmocka_unit_test(a_segment_that_finds_no_room_is_shown_again),
       cmocka_unit_test(what_is_of_an_owner_out_of_reach_is_not_lent_on),
       cmocka_unit_test(what_cannot_be_sent_is_an_error_that_says_where_it_is),
       cmocka_unit_test(a_parcel_that_is_not_sent_takes_its_loans_back),

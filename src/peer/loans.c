@@ -196,10 +196,45 @@ static bool is_over(weft_peers_t* peers, weft_holder_t holder) {
                       : life != 0 && (int16_t)(life - holder) > 0;
 }
 
+static void flush_missed_locked(weft_peer_t* peer) {
+  weft_frame_t frame = {.type = WEFT_FRAME_MISSED, .timeout_ns = INT64_MAX};
+  if (peer->has_missed) {
+    weft_status_t status =
+        weft_peer_write_locked(peer, &frame, NULL, 0, WEFT_LINK_RESERVED);
+    // When there is room it is tried again.
+    peer->has_missed = weft_status_ignore(status) != WEFT_STATUS_OK;
+  }
+}
+
+// There was no room for a segment. What lies in it cannot be read, and whoever
+// has sent it shows it again with what it sends next. Owns: takes `why` over.
+static void miss_segment(weft_peer_t* peer, weft_status_t why) {
+  weft_mutex_lock(&peer->lock);
+  weft_status_t former = peer->missed;
+  peer->missed = why;
+  peer->has_missed = true;
+  flush_missed_locked(peer);
+  weft_peer_flush_locked(peer);
+  weft_mutex_unlock(&peer->lock);
+  weft_status_release(former);
+}
+
+static weft_status_t add_segment(weft_peer_t* peer, weft_holder_t owner,
+                                 uint32_t segment, int descriptor) {
+  if (descriptor < 0) {
+    return weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED,
+                            "a descriptor that rank %u has sent was lost, as "
+                            "this process may not open one more file; raise "
+                            "its limit (ulimit -n)",
+                            peer->rank);
+  }
+  return weft_imports_add(weft_memory_imports(peer->runtime),
+                          weft_peer_holder(peer), owner, segment, descriptor);
+}
+
 void weft_loans_receive_segment(weft_peer_t* peer, uint64_t tag,
                                 int descriptor) {
   weft_peers_t* peers = peer->peers;
-  weft_imports_t* imports = weft_memory_imports(peer->runtime);
   weft_holder_t owner = (weft_holder_t)(tag >> 32);
   uint32_t rank = owner >> 16;
   if (rank >= WEFT_RANK_LIMIT || rank == peer->runtime->rank) {
@@ -211,14 +246,15 @@ void weft_loans_receive_segment(weft_peer_t* peer, uint64_t tag,
                                      peer->rank, rank));
     return;
   }
-  weft_status_t status = weft_imports_add(imports, weft_peer_holder(peer),
-                                          owner, (uint32_t)tag, descriptor);
-  if (status != WEFT_OK) {
+  weft_status_t status = add_segment(peer, owner, (uint32_t)tag, descriptor);
+  if (weft_status_code(status) == WEFT_STATUS_RESOURCE_EXHAUSTED) {
+    miss_segment(peer, status);
+  } else if (status != WEFT_OK) {
     weft_peer_break(peer, status);
   } else if (is_over(peers, owner)) {
     // It died, and what it left was forgotten, while another lent it on. This
     // is looked at afterwards: who buries it says so before it forgets.
-    weft_imports_strike_off(imports, owner);
+    weft_imports_strike_off(weft_memory_imports(peer->runtime), owner);
   }
 }
 
@@ -246,6 +282,7 @@ static bool reserve_locked(weft_peer_t* owner) {
 }
 
 void weft_loans_flush_locked(weft_peer_t* peer) {
+  flush_missed_locked(peer);
   while (peer->ended_count > 0) {
     uint32_t count = peer->ended_count < WEFT_FRAME_LOAN_LIMIT
                          ? peer->ended_count
@@ -309,6 +346,26 @@ static weft_status_t note_loan(weft_peer_t* owner) {
 static void tell(weft_peer_t* owner, weft_frame_type_t type,
                  const weft_frame_loan_t* entry);
 
+// Why a segment is not here. Owns: takes `status` over.
+static weft_status_t explain_missing(weft_peer_t* lender, weft_peer_t* owner,
+                                     weft_status_t status) {
+  if (weft_peer_state(owner) == WEFT_PEER_DEAD) {
+    weft_status_release(status);
+    return weft_peer_death(owner, "a tensor is lost");
+  }
+  weft_mutex_lock(&lender->lock);
+  weft_status_t missed = weft_status_retain(lender->missed);
+  weft_mutex_unlock(&lender->lock);
+  if (missed == WEFT_OK) {
+    return status;
+  }
+  weft_status_release(status);
+  return weft_status_make_caused(WEFT_STATUS_RESOURCE_EXHAUSTED, missed,
+                                 "memory of rank %u found no room here when "
+                                 "rank %u lent it",
+                                 owner->rank, lender->rank);
+}
+
 weft_status_t weft_loans_borrow(weft_peer_t* lender, weft_holder_t holder,
                                 const weft_block_name_t* name,
                                 weft_storage_t** out_storage) {
@@ -330,12 +387,9 @@ weft_status_t weft_loans_borrow(weft_peer_t* lender, weft_holder_t holder,
     // It has been lent, and is given back unused.
     loan_ended(owner, &borrowed);
   }
-  if (weft_status_code(status) == WEFT_STATUS_NOT_FOUND &&
-      weft_peer_state(owner) == WEFT_PEER_DEAD) {
-    weft_status_release(status);
-    status = weft_peer_death(owner, "a tensor is lost");
-  }
-  return status;
+  return weft_status_code(status) == WEFT_STATUS_NOT_FOUND
+             ? explain_missing(lender, owner, status)
+             : status;
 }
 
 // --- Lending on -------------------------------------------------------------
@@ -435,6 +489,9 @@ void weft_loans_unlend(weft_peers_t* peers, weft_holder_t owner,
 
 // --- Segments ---------------------------------------------------------------
 
+// In place of a mapping: the peer may not have got it.
+#define SHOWN_IN_VAIN UINT64_MAX
+
 // What a peer was shown last as a segment; 0: this runtime's own.
 typedef struct shown {
   weft_table_node_t node;
@@ -464,6 +521,18 @@ static weft_status_t show(weft_peer_t* peer, uint64_t tag, uint64_t mapping,
     weft_slab_free(slab, shown, sizeof(*shown));
   }
   return status;
+}
+
+static void forget_shown(void* user, weft_table_node_t* node) {
+  (void)user;
+  // It stays listed: the peer may have it, and hears when it is gone.
+  WEFT_CONTAINER_OF(node, shown_t, node)->mapping = SHOWN_IN_VAIN;
+}
+
+void weft_loans_receive_missed(weft_peer_t* peer) {
+  weft_mutex_lock(&peer->lock);
+  weft_table_visit(&peer->segments, forget_shown, NULL);
+  weft_mutex_unlock(&peer->lock);
 }
 
 weft_status_t weft_loans_show_segment_locked(weft_peer_t* peer,

@@ -62,6 +62,7 @@ static void destroy_peer(weft_peer_t* peer, void* user) {
   weft_status_release(peer->reason);
   weft_status_release(peer->obituary);
   weft_status_release(peer->last_word);
+  weft_status_release(peer->missed);
   free_nodes(peer, &peer->segments, WEFT_SHOWN_BYTES);
   free_nodes(peer, &peer->windows, sizeof(weft_window_t));
   weft_unnamed_end(peer);
@@ -601,6 +602,9 @@ static void frame_came(weft_link_sink_t* sink, const void* data,
       break;
     case WEFT_FRAME_PROBE:
       weft_probe_receive(peer, frame);
+      break;
+    case WEFT_FRAME_MISSED:
+      weft_loans_receive_missed(peer);
       break;
     case WEFT_FRAME_PING:
     case WEFT_FRAME_PONG:

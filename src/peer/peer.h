@@ -155,6 +155,10 @@ struct weft_peer {
   weft_dlist_t waiters;
   // Segments that the peer has been given: owner << 32 | segment.
   weft_table_t segments;
+  // Why one that the peer has given did not arrive, the last time; and that it
+  // has to be told yet.
+  weft_status_t missed;
+  bool has_missed;
   // Of weft_window_t, by target.
   weft_table_t windows;
   // Calls of the peer that are served here, by its numbers; of the layer above.

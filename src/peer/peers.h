@@ -79,9 +79,11 @@ weft_peer_t* weft_peers_life(weft_peers_t* peers, weft_holder_t holder);
 // Loans of this runtime's memory that begin and end.
 void weft_loans_receive(weft_peer_t* peer, const weft_frame_t* frame);
 void weft_loans_receive_drop(weft_peer_t* peer, const weft_frame_t* frame);
+// The peer has not got a segment that it was shown, and does not know which.
+void weft_loans_receive_missed(weft_peer_t* peer);
 // Tells peers of segments that are gone, which they alone keep.
 void weft_loans_tell_dropped(weft_peers_t* peers);
-// A descriptor of a segment has come.
+// A descriptor of a segment has come; -1: it was lost.
 void weft_loans_receive_segment(weft_peer_t* peer, uint64_t tag,
                                 int descriptor);
 // Tells what could not be told before. The lock is held.

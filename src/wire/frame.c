@@ -46,6 +46,7 @@ static const struct {
     [WEFT_FRAME_PROBE] = {"probe", RULE_VALUES},
     [WEFT_FRAME_CHANNEL] = {"channel", RULE_VALUES},
     [WEFT_FRAME_SLOT] = {"slot", RULE_OUTCOME},
+    [WEFT_FRAME_MISSED] = {"missed", RULE_EMPTY},
 };
 
 static payload_rule_t rule_of(uint8_t type) {

@@ -51,7 +51,9 @@
   X(CHANNEL, 16, "channel")                                                   \
   /* Value `id` of a channel, for the readers whose bits `sender` has; or its \
      end, as `endpoint` says. */                                              \
-  X(SLOT, 17, "slot")
+  X(SLOT, 17, "slot")                                                         \
+  /* A segment that was shown has not arrived: all are to be shown again. */  \
+  X(MISSED, 18, "missed")
 
 typedef enum weft_frame_type {
 #define WEFT_FRAME_ENUM(identifier, number, name) \

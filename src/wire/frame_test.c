@@ -158,13 +158,14 @@ static void every_type_has_a_name_and_a_payload_of_its_kind(void** state) {
   WEFT_FRAME_TYPES(CHECK_NAME)
 #undef CHECK_NAME
   static const weft_frame_type_t empty[] = {
-      WEFT_FRAME_CANCEL, WEFT_FRAME_CREDIT,  WEFT_FRAME_PING, WEFT_FRAME_PONG,
-      WEFT_FRAME_ACCEPT, WEFT_FRAME_FOLLOWS, WEFT_FRAME_DROP};
+      WEFT_FRAME_CANCEL, WEFT_FRAME_CREDIT, WEFT_FRAME_PING,
+      WEFT_FRAME_PONG,   WEFT_FRAME_ACCEPT, WEFT_FRAME_FOLLOWS,
+      WEFT_FRAME_DROP,   WEFT_FRAME_MISSED};
   static const weft_frame_type_t outcomes[] = {
       WEFT_FRAME_REPLY, WEFT_FRAME_VALUE, WEFT_FRAME_SLOT};
   static const weft_frame_type_t others[] = {
       WEFT_FRAME_CALL, WEFT_FRAME_SUBSCRIBE, WEFT_FRAME_CHANNEL};
-  for (size_t i = 0; i < 7; ++i) {
+  for (size_t i = 0; i < 8; ++i) {
     frame_room_t room = make_frame(empty[i]);
     accept(&room);
     set_body(&room, 1, 0);
@@ -253,7 +254,7 @@ static void what_means_nothing_is_refused(void** state) {
   frame_room_t room = make_frame(WEFT_FRAME_CALL);
   room.frame.type = 0;
   refuse(&room, "a type that means nothing");
-  room.frame.type = WEFT_FRAME_SLOT + 1;
+  room.frame.type = WEFT_FRAME_MISSED + 1;
   refuse(&room, "a type that means nothing");
   room.frame.type = 255;
   refuse(&room, "type 255 (unknown)");

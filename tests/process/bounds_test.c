@@ -307,6 +307,26 @@ static void one_without_descriptors_is_out_of_reach_for_now(
   weft_value_release(tensor);
 }
 
+// Linked before, so only what is lent finds no room there.
+static void a_loan_that_finds_no_descriptor_fails_alone(
+    weft_runtime_t* runtime) {
+  weft_actor_t poor = puppet_spawn(runtime, 1);
+  pid_t process = (pid_t)puppet_process(runtime, poor);
+  weft_value_t tensor = puppet_tensor(runtime, 5000, true);
+  rlim_t before = change_file_limit(process, 3);
+  for (int i = 0; i < 3; i++) {
+    weft_kit_assert_status_says(
+        WEFT_STATUS_RESOURCE_EXHAUSTED, "raise its limit (ulimit -n)",
+        puppet_try(runtime, poor, PUPPET_SUM, WEFT_ARGUMENTS(tensor)));
+    puppet_expect_nothing_lent(runtime);
+  }
+  (void)change_file_limit(process, before);
+  assert_int_equal(
+      puppet_ask_int(runtime, poor, PUPPET_SUM, WEFT_ARGUMENTS(tensor)),
+      puppet_sum_of(5000));
+  weft_value_release(tensor);
+}
+
 static void a_launcher_without_descriptors_refuses_for_now(
     weft_runtime_t* runtime) {
   weft_actor_t actor;
@@ -512,6 +532,7 @@ int main(int argument_count, char** arguments) {
        .prepare = limit_arena},
       PROCESS_TEST(a_process_without_descriptors_goes_on, 3),
       PROCESS_TEST(one_without_descriptors_is_out_of_reach_for_now, 3),
+      PROCESS_TEST(a_loan_that_finds_no_descriptor_fails_alone, 2),
       PROCESS_TEST(a_launcher_without_descriptors_refuses_for_now, 2),
       {.name = "a_forked_child_disturbs_nobody",
        .size = 2,

@@ -66,9 +66,10 @@ typedef struct weft_shm_received {
 } weft_shm_received_t;
 
 // Takes a message that is sound by itself. Owns: its descriptors are the
-// caller's; none on errors.
+// caller's; none on errors, and none of a note whose descriptor was lost, as no
+// more may be opened.
 // Errors: WOULD_BLOCK, CLOSED (codes alone); DATA_LOSS for what is no message;
-// RESOURCE_EXHAUSTED when descriptors were lost because no more may be opened.
+// RESOURCE_EXHAUSTED when the descriptors of a hello were lost.
 weft_status_t weft_shm_receive(int socket, weft_shm_received_t* out_received);
 
 // Compares a hello with what is expected of it: `own` is the hello of this

@@ -85,7 +85,8 @@ static void take_hello(weft_shm_link_t* link, weft_shm_received_t* received) {
 
 static void take_descriptor(weft_shm_link_t* link,
                             weft_shm_received_t* received) {
-  int descriptor = received->message.descriptors[0];
+  bool is_lost = received->message.descriptor_count == 0;
+  int descriptor = is_lost ? -1 : received->message.descriptors[0];
   received->message.descriptor_count = 0;
   link->descriptors_received++;
   weft_crash_point("with a descriptor received");
