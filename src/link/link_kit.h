@@ -599,13 +599,16 @@ static inline void suite_close_comes_after_the_last_frame(void** state) {
   weft_pair_close(pair);
 }
 
-static inline void suite_who_closes_hears_its_own_reason(void** state) {
+static inline void suite_who_closes_gives_both_its_reason(void** state) {
   weft_link_pair_t* pair = weft_pair_open(state);
   weft_link_close(pair->links[1],
                   weft_status_make(WEFT_STATUS_DATA_LOSS, "no sense at all"));
   weft_pair_await(pair, weft_notes_is_closed(&pair->notes[0]));
   weft_pair_await(pair, weft_notes_is_closed(&pair->notes[1]));
   assert_int_equal(WEFT_STATUS_CLOSED, weft_status_code(pair->notes[0].reason));
+  weft_kit_assert_status_says(
+      WEFT_STATUS_DATA_LOSS, "no sense at all",
+      weft_status_retain(weft_status_root(pair->notes[0].reason)));
   weft_kit_assert_status_says(WEFT_STATUS_DATA_LOSS, "no sense at all",
                               weft_status_retain(pair->notes[1].reason));
   weft_pair_close(pair);
@@ -648,7 +651,7 @@ static inline void suite_a_link_may_be_destroyed_unused(void** state) {
       WEFT_LINK_TEST(suite_a_descriptor_comes_before_later_frames, backend), \
       WEFT_LINK_TEST(suite_descriptors_that_find_no_room_do_later, backend), \
       WEFT_LINK_TEST(suite_close_comes_after_the_last_frame, backend),       \
-      WEFT_LINK_TEST(suite_who_closes_hears_its_own_reason, backend),        \
+      WEFT_LINK_TEST(suite_who_closes_gives_both_its_reason, backend),       \
       WEFT_LINK_TEST(suite_a_sink_may_close, backend),                       \
       WEFT_LINK_TEST(suite_a_link_may_be_destroyed_unused, backend)
 

@@ -134,6 +134,35 @@ static void a_hello_that_does_not_fit_is_refused(void** state) {
   }
 }
 
+// What the link has told the other side in its lane.
+static void expect_farewell(const hostile_t* h, weft_status_code_t code,
+                            const char* part) {
+  weft_shm_received_t received;
+  weft_memfd_t lane;
+  weft_kit_assert_ok(weft_shm_receive(h->socket, &received));
+  weft_kit_assert_ok(weft_memfd_map(received.message.descriptors[WEFT_SHM_LANE],
+                                    weft_lane_memory_bytes(RING_BYTES),
+                                    WEFT_MEMFD_ONE_WRITER, &lane));
+  const weft_lane_shared_t* shared = lane.data;
+  assert_int_equal(
+      atomic_load_explicit(&shared->farewell, memory_order_acquire), code);
+  assert_non_null(strstr(shared->farewell_text, part));
+  received.message.descriptors[WEFT_SHM_LANE] = -1;
+  weft_shm_close_received(&received);
+  weft_memfd_release(&lane);
+}
+
+static void who_breaks_with_a_peer_says_why(void** state) {
+  (void)state;
+  hostile_t h;
+  hostile_open(&h);
+  h.hello.version = 7;
+  hostile_hello(&h);
+  expect_end(&h, WEFT_STATUS_FAILED_PRECONDITION, "version 7");
+  expect_farewell(&h, WEFT_STATUS_FAILED_PRECONDITION, "version 7");
+  hostile_close(&h);
+}
+
 static void memory_that_its_maker_may_shrink_is_refused(void** state) {
   (void)state;
   for (int i = 0; i < 3; i++) {
@@ -489,6 +518,7 @@ static void descriptors_that_find_no_number_end_the_link(void** state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_hello_that_does_not_fit_is_refused),
+      cmocka_unit_test(who_breaks_with_a_peer_says_why),
       cmocka_unit_test(memory_that_its_maker_may_shrink_is_refused),
       cmocka_unit_test(messages_without_sense_do_no_harm),
       cmocka_unit_test(a_lane_without_sense_does_no_harm),

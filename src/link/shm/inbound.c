@@ -3,6 +3,8 @@
 // The reader's side of a link: frames, messages of the socket, and the end.
 // All of it runs under `poll`, and believes nothing that it reads.
 
+#include <string.h>
+
 #include "base/assert.h"
 #include "link/shm/shm_internal.h"
 #include "sys/crash_point.h"
@@ -240,6 +242,19 @@ static uint32_t deliver(weft_shm_link_t* link, uint64_t cursors) {
 
 // --- The end ----------------------------------------------------------------
 
+// Why the peer ended the link, by its word.
+static weft_status_t read_farewell(const weft_shm_link_t* link,
+                                   weft_status_code_t code) {
+  char text[WEFT_LANE_TEXT_BYTES];
+  memcpy(text, link->in.shared->farewell_text, sizeof(text));
+  text[sizeof(text) - 1] = '\0';
+  for (char* at = text; *at != '\0'; at++) {
+    // It may be printed.
+    *at = (unsigned char)*at < ' ' ? ' ' : *at;
+  }
+  return weft_status_make(code, "%s", text);
+}
+
 static weft_status_t reason_of_end(weft_shm_link_t* link, bool is_closing) {
   weft_status_t reason = WEFT_OK;
   uint32_t rank = link->hello.peer_rank;
@@ -264,11 +279,10 @@ static weft_status_t reason_of_end(weft_shm_link_t* link, bool is_closing) {
         weft_status_make(WEFT_STATUS_CLOSED,
                          "rank %u (process %u) closed the link", rank, process);
   } else if (farewell != WEFT_STATUS_OK && farewell < WEFT_STATUS_CODE_COUNT) {
-    reason = weft_status_make(
-        WEFT_STATUS_CLOSED,
-        "rank %u (process %u) closed the link because of "
-        "an error there: %s",
-        rank, process, weft_status_code_name((weft_status_code_t)farewell));
+    reason = weft_status_make_caused(
+        WEFT_STATUS_CLOSED, read_farewell(link, (weft_status_code_t)farewell),
+        "rank %u (process %u) closed the link because of an error there", rank,
+        process);
   } else if (process == 0) {
     reason = weft_status_make(WEFT_STATUS_PEER_DIED,
                               "rank %u died before it said hello", rank);
@@ -281,8 +295,13 @@ static weft_status_t reason_of_end(weft_shm_link_t* link, bool is_closing) {
 
 // The link has ended: tells the sink. The link may be gone afterwards.
 static void tell(weft_shm_link_t* link, bool is_closing) {
+  bool is_broken = !is_closing && link->broken != WEFT_OK;
   weft_status_t reason = reason_of_end(link, is_closing);
   weft_status_code_t code = weft_status_code(reason);
+  if (is_broken) {
+    // The peer is not to take this process for dead.
+    weft_shm_say_farewell(link, reason);
+  }
   weft_dlist_remove(&link->node);
   weft_epoll_remove(&link->shm->service.epoll, link->socket);
   weft_socket_shutdown(link->socket);

@@ -2,16 +2,19 @@
 
 #include "link/shm/lane.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "base/assert.h"
 
-_Static_assert(sizeof(weft_lane_shared_t) == (size_t)2 * WEFT_LANE_LINE_BYTES,
+_Static_assert(offsetof(weft_lane_shared_t, farewell_text) ==
+                   (size_t)2 * WEFT_LANE_LINE_BYTES,
                "a tail, a head and a short frame move in one line");
 _Static_assert(WEFT_LANE_PAD > WEFT_LINK_FRAME_LIMIT, "a pad is no frame");
 
 // The sizes begin on a page of their own.
 #define HEAD_BYTES 4096
+_Static_assert(sizeof(weft_lane_shared_t) <= HEAD_BYTES, "the format");
 
 static size_t sizes_bytes(size_t ring_bytes) {
   size_t needed = ring_bytes / WEFT_LANE_LINE_BYTES * sizeof(uint16_t);

@@ -6,6 +6,7 @@
 //   page 0   line 0   cursors: tail of this ring, head in the other's ring
 //                     express: a copy of a frame that came alone
 //            line 1   wants_room, descriptors, farewell: seldom written
+//            line 2.. why the writer ended the link, in words
 //   sizes    2 bytes a line of the ring: the size of the frame that begins
 //            there, or PAD: nothing follows up to the ring's end
 //   ring     frames, each at the start of a line of 64 bytes
@@ -36,6 +37,8 @@
 #define WEFT_LANE_EXPRESS_WORDS 7
 #define WEFT_LANE_EXPRESS_BYTES (8 * WEFT_LANE_EXPRESS_WORDS)
 
+#define WEFT_LANE_TEXT_BYTES 512
+
 // In `sizes`; more than any frame.
 #define WEFT_LANE_PAD 0xffff
 
@@ -50,8 +53,10 @@ typedef struct weft_lane_shared {
   _Alignas(WEFT_LANE_LINE_BYTES) _Atomic uint32_t wants_room;
   // Descriptors sent ahead of what the tail covers.
   _Atomic uint32_t descriptors;
-  // Not 0: a weft_status_code_t; the writer ended the link in order.
+  // Not 0: a weft_status_code_t; the writer ended the link, and lives.
   _Atomic uint32_t farewell;
+  // The message of that status; written before it.
+  _Alignas(WEFT_LANE_LINE_BYTES) char farewell_text[WEFT_LANE_TEXT_BYTES];
 } weft_lane_shared_t;
 
 // The halves of `cursors`.

@@ -2,6 +2,7 @@
 //
 // The writer's side of a link, and how one begins and ends.
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -347,6 +348,19 @@ static weft_status_t link_send_descriptor(weft_link_t* base, uint64_t tag,
 
 // --- The end ----------------------------------------------------------------
 
+void weft_shm_say_farewell(weft_shm_link_t* link, weft_status_t reason) {
+  weft_lane_shared_t* shared = link->out.shared;
+  weft_status_code_t code = weft_status_code(reason);
+  (void)snprintf(shared->farewell_text, sizeof(shared->farewell_text), "%s",
+                 weft_status_message(reason));
+  // Release: after the last frame, and the text. The peer looks at it once the
+  // socket is shut down.
+  atomic_store_explicit(&shared->farewell,
+                        code != WEFT_STATUS_OK ? code : WEFT_STATUS_CLOSED,
+                        memory_order_release);
+  weft_crash_point("with a farewell said");
+}
+
 static void link_close(weft_link_t* base, weft_status_t reason) {
   weft_shm_link_t* link = weft_shm_link_of(base);
   // Acquire and release: the first of those who end the link goes on.
@@ -358,13 +372,7 @@ static void link_close(weft_link_t* base, weft_status_t reason) {
   link->close_reason = reason;
   // Relaxed: see `link_reserve`.
   atomic_store_explicit(&link->ended, WEFT_STATUS_CLOSED, memory_order_relaxed);
-  weft_status_code_t code = weft_status_code(reason);
-  // Release: after the last frame. The peer looks at it once the socket is
-  // shut down.
-  atomic_store_explicit(&link->out.shared->farewell,
-                        code != WEFT_STATUS_OK ? code : WEFT_STATUS_CLOSED,
-                        memory_order_release);
-  weft_crash_point("with a farewell said");
+  weft_shm_say_farewell(link, reason);
   weft_socket_shutdown(link->socket);
   set_attention(link, WEFT_SHM_CLOSING);
   weft_shm_service_kick(link->shm);

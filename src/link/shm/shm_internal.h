@@ -143,6 +143,8 @@ void weft_shm_attach(weft_shm_link_t* link);
 bool weft_shm_has_room(weft_shm_link_t* link, uint64_t peer_cursors);
 // Flushes what this thread has committed to.
 void weft_shm_flush_own(weft_shm_t* shm);
+// Tells the peer why this side ends the link. Once, by whoever ends it.
+void weft_shm_say_farewell(weft_shm_link_t* link, weft_status_t reason);
 // Gives a link that its sink knows to be gone, or never will, back.
 void weft_shm_link_recycle(weft_shm_link_t* link);
 // Frees the memory of links; all have been recycled.

@@ -326,11 +326,16 @@ static void link_close(weft_link_t* link, weft_status_t reason) {
   link_flush(link);
   weft_sim_lane_forget(&end->lane);
   end->gone = WEFT_STATUS_CLOSED;
+  weft_status_code_t code = weft_status_code(reason);
+  bool is_error = code != WEFT_STATUS_OK && code != WEFT_STATUS_CLOSED;
+  end_after_frames(
+      end->peer,
+      weft_status_make_caused(WEFT_STATUS_CLOSED,
+                              is_error ? weft_status_retain(reason) : WEFT_OK,
+                              "the peer closed the link"));
   if (reason == WEFT_OK) {
     reason = weft_status_make(WEFT_STATUS_CLOSED, "this side closed the link");
   }
-  end_after_frames(end->peer, weft_status_make(WEFT_STATUS_CLOSED,
-                                               "the peer closed the link"));
   end_after_frames(end, reason);
 }
 
