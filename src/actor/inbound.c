@@ -273,6 +273,10 @@ static weft_status_t put(weft_peer_t* peer, const weft_frame_t* frame,
                          weft_actor_entry_t* entry, weft_message_t* message) {
   inbound_t* inbound = NULL;
   if (frame->id != 0) {
+    weft_mutex_lock(&peer->lock);
+    weft_status_t status = weft_peer_check_served_locked(peer);
+    weft_mutex_unlock(&peer->lock);
+    WEFT_RETURN_IF_ERROR(status);
     WEFT_RETURN_IF_ERROR(create_call(peer, frame->id, &inbound));
     inbound->future.producer = &entry->activity;
     message->reply = &inbound->future;

@@ -123,6 +123,27 @@ static void a_future_that_is_sent_twice_is_an_error(void** state) {
   weft_inbox_close(&kit);
 }
 
+// Named, and never finished.
+static void more_futures_than_may_wait_are_refused(void** state) {
+  enum { LIMIT = 3 };
+  weft_peer_kit_t kit;
+  uint8_t body[(LIMIT + 1) * FUTURE_BYTES];
+  (void)state;
+  open_forger(&kit);
+  weft_peers_of(kit.members[1].runtime)->waiting_limit = LIMIT;
+  for (size_t i = 0; i <= LIMIT; i++) {
+    put_future(body + i * FUTURE_BYTES, (uint8_t)(5 + i));
+  }
+  forged_t forged;
+  forge(&forged, LIMIT + 1, body, sizeof(body), NULL, 0);
+  expect_refused(&kit, &forged, WEFT_STATUS_RESOURCE_EXHAUSTED,
+                 "rank 3 has named 3 futures");
+  assert_int_equal(weft_peer_kit_peer(&kit, 1, 3)->imports.count, LIMIT);
+  assert_int_equal(weft_peer_state(weft_peer_kit_peer(&kit, 1, 3)),
+                   WEFT_PEER_UP);
+  weft_inbox_close(&kit);
+}
+
 static void a_future_of_no_known_form_is_an_error(void** state) {
   static const uint8_t mode[] = {0xd4, WEFT_EXTENSION_FUTURE, 2};
   static const uint8_t kind[] = {0xd4, WEFT_EXTENSION_FUTURE, 0xc0};
@@ -468,6 +489,7 @@ int main(void) {
       cmocka_unit_test(a_body_that_makes_no_sense_is_an_error),
       cmocka_unit_test(names_that_make_no_sense_are_errors),
       cmocka_unit_test(a_future_that_is_sent_twice_is_an_error),
+      cmocka_unit_test(more_futures_than_may_wait_are_refused),
       cmocka_unit_test(a_future_of_no_known_form_is_an_error),
       cmocka_unit_test(attachments_that_cannot_be_are_errors),
       cmocka_unit_test(a_loan_in_a_segment_that_was_never_shown_is_given_back),

@@ -13,6 +13,8 @@
 
 // See `outbox_limit`.
 #define OUTBOX_LIMIT (UINT32_C(1) << 20)
+// See `waiting_limit`.
+#define WAITING_LIMIT ((size_t)1 << 20)
 
 // How long the connector has to say how a peer died.
 #define PATIENCE_NS INT64_C(500000000)
@@ -483,6 +485,15 @@ weft_status_t weft_peer_death(weft_peer_t* peer, const char* what) {
       what, peer->rank);
 }
 
+weft_status_t weft_peer_check_served_locked(const weft_peer_t* peer) {
+  return peer->served.count < peer->peers->waiting_limit
+             ? WEFT_OK
+             : weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED,
+                                "rank %u has %zu calls here that wait for "
+                                "their answer, the most that one rank may",
+                                peer->rank, peer->served.count);
+}
+
 // --- Finding ----------------------------------------------------------------
 
 static weft_status_t begin_to_connect(weft_peers_t* peers, uint16_t rank) {
@@ -723,6 +734,7 @@ weft_status_t weft_peers_create(weft_runtime_t* runtime,
   weft_ids_init(&peers->calls, runtime->allocator);
   weft_ids_init(&peers->exports, runtime->allocator);
   peers->outbox_limit = OUTBOX_LIMIT;
+  peers->waiting_limit = WAITING_LIMIT;
   weft_heartbeat_init(peers);
   runtime->slots[WEFT_SLOT_PEER] = peers;
   return weft_prober_init(peers);

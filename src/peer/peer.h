@@ -393,6 +393,9 @@ void weft_peer_unawait(weft_peer_t* peer);
 // Whether a peer that asks for more has first to read what waits for it. The
 // lock is held. Errors: RESOURCE_EXHAUSTED.
 weft_status_t weft_peer_check_outbox_locked(const weft_peer_t* peer);
+// Whether a peer may have one more call unanswered here; 2^20 are the most. The
+// lock is held. Errors: RESOURCE_EXHAUSTED.
+weft_status_t weft_peer_check_served_locked(const weft_peer_t* peer);
 
 // Writes now, or when there is room. No lock is held.
 void weft_peer_send(weft_peer_t* peer, weft_outgoing_t* outgoing);

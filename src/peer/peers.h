@@ -38,6 +38,9 @@ struct weft_peers {
   // What may wait for a peer that asks for more. Of an honest one, that polls,
   // far less does.
   uint32_t outbox_limit;
+  // How many calls of a peer may be unanswered here, and how many futures that
+  // it has named without an outcome.
+  size_t waiting_limit;
   // Between two looks at peers that are waited for; 0: none are taken.
   int64_t tick_ns;
   // No timer is started any more.

@@ -77,16 +77,24 @@ static void unlist_locked(import_t* import) {
   import->awaited->awaited_count--;
 }
 
-// False when the number is in use, or the owner is dead.
-static bool list_locked(import_t* import) {
+// Errors: DATA_LOSS when the number is in use, or the owner is dead;
+// RESOURCE_EXHAUSTED.
+static weft_status_t list_locked(import_t* import) {
   weft_peer_t* owner = import->owner;
   if (find_locked(owner, import->id) != NULL ||
       weft_peer_state(owner) == WEFT_PEER_DEAD) {
-    return false;
+    return weft_status_make(WEFT_STATUS_DATA_LOSS,
+                            "rank %u sent one future twice", owner->rank);
+  }
+  if (owner->imports.count >= owner->peers->waiting_limit) {
+    return weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED,
+                            "rank %u has named %zu futures that have no "
+                            "outcome, the most that one rank may",
+                            owner->rank, owner->imports.count);
   }
   weft_table_insert(&owner->imports, &import->node, import->id);
   await_locked(import, owner);
-  return true;
+  return WEFT_OK;
 }
 
 // What an outcome is for.
@@ -162,8 +170,8 @@ static weft_status_t create_import(weft_peer_t* owner, uint64_t id,
   import_t* arrived = NULL;
   bool is_lost = false;
   weft_mutex_lock(&peers->calls_lock);
-  bool is_listed = list_locked(import);
-  if (is_listed && sender != NULL) {
+  weft_status_t status = list_locked(import);
+  if (status == WEFT_OK && sender != NULL) {
     early =
         weft_unnamed_take_locked(sender, weft_peer_holder(owner), id, &is_lost);
     import->is_made = is_lost;
@@ -173,14 +181,12 @@ static weft_status_t create_import(weft_peer_t* owner, uint64_t id,
     arrived = arrive_locked(&arrival);
   }
   weft_mutex_unlock(&peers->calls_lock);
-  if (!is_listed) {
+  if (status != WEFT_OK) {
     weft_future_free_unshared(future);
-    return weft_status_make(WEFT_STATUS_DATA_LOSS,
-                            "rank %u sent one future twice", owner->rank);
+    return status;
   }
   *out_value = weft_future_lend(future);
   if (early != NULL) {
-    weft_status_t status;
     weft_value_t value;
     weft_unnamed_release_to(early, &status, &value);
     weft_unnamed_drop(sender, early);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "memory/memory.h"
+#include "peer/peers.h"
 #include "process/job.h"
 #include "process/puppet.h"
 #include "sys/sys.h"
@@ -307,6 +308,32 @@ static void one_without_descriptors_is_out_of_reach_for_now(
   weft_value_release(tensor);
 }
 
+// Rank 1 waits for what rank 0 never answers.
+static void calls_that_wait_are_bounded_for_each_rank(weft_runtime_t* runtime) {
+  enum { LIMIT = 4 };
+  weft_future_t* calls[LIMIT];
+  weft_actor_t holder = puppet_spawn(runtime, 0);
+  weft_actor_t caller = puppet_spawn(runtime, 1);
+  const weft_value_t ask[] = {weft_actor_value(holder), weft_int64(PUPPET_HOLD),
+                              weft_none()};
+  // Those that are on their way back are waited for.
+  puppet_tell(runtime, caller, PUPPET_SPAWN, WEFT_ARGUMENTS(weft_int64(0)));
+  weft_peers_of(runtime)->waiting_limit = LIMIT;
+  for (int i = 0; i < LIMIT; i++) {
+    calls[i] = puppet_call(runtime, caller, PUPPET_FORWARD,
+                           WEFT_ARGUMENTS(ask[0], ask[1], ask[2]));
+  }
+  weft_kit_assert_status_says(
+      WEFT_STATUS_RESOURCE_EXHAUSTED, "rank 1 has 4 calls here that wait",
+      puppet_try(runtime, caller, PUPPET_FORWARD,
+                 WEFT_ARGUMENTS(ask[0], ask[1], ask[2])));
+  for (int i = 0; i < LIMIT; i++) {
+    puppet_tell(runtime, holder, PUPPET_ANSWER, WEFT_ARGUMENTS(weft_int64(i)));
+    weft_kit_assert_ok(puppet_end(calls[i]));
+  }
+  puppet_tell(runtime, caller, PUPPET_SPAWN, WEFT_ARGUMENTS(weft_int64(0)));
+}
+
 // Linked before, so only what is lent finds no room there.
 static void a_loan_that_finds_no_descriptor_fails_alone(
     weft_runtime_t* runtime) {
@@ -533,6 +560,7 @@ int main(int argument_count, char** arguments) {
       PROCESS_TEST(a_process_without_descriptors_goes_on, 3),
       PROCESS_TEST(one_without_descriptors_is_out_of_reach_for_now, 3),
       PROCESS_TEST(a_loan_that_finds_no_descriptor_fails_alone, 2),
+      PROCESS_TEST(calls_that_wait_are_bounded_for_each_rank, 2),
       PROCESS_TEST(a_launcher_without_descriptors_refuses_for_now, 2),
       {.name = "a_forked_child_disturbs_nobody",
        .size = 2,
