@@ -388,6 +388,9 @@ static weft_peer_t* take_loans(weft_peer_t* peer, weft_status_t why) {
   weft_mutex_lock(&peer->lock);
   // Its process lives, and holds what was lent to it.
   peer->is_closing = true;
+  if (peer->reason == WEFT_OK) {
+    peer->reason = weft_status_retain(why);
+  }
   if (next != NULL) {
     // Relaxed: see `weft_peer_incarnation`.
     atomic_store_explicit(&next->incarnation, weft_peer_incarnation(peer),
@@ -675,6 +678,11 @@ static void link_closed(weft_link_sink_t* sink, weft_status_t reason) {
   weft_status_t end = check_job(peer->peers);
   weft_mutex_lock(&peer->lock);
   bool waits = is_word_due_locked(peer, reason);
+  if (peer->is_closing && peer->reason != WEFT_OK) {
+    // The peer may have hung up first.
+    weft_status_release(reason);
+    reason = weft_status_retain(peer->reason);
+  }
   if (peer->is_closing && end != WEFT_OK) {
     // The peer may have hung up first, as a job that ends does on all sides.
     weft_status_t other = reason;
