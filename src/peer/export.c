@@ -462,12 +462,29 @@ static export_t* take_on(weft_peer_t* peer, weft_future_t* future,
   return export;
 }
 
+// Without memory it is answered now, or the link is closed: whoever asks must
+// not wait for ever.
+static void answer_now(weft_peer_t* peer, const weft_value_t* values,
+                       const export_t* export) {
+  reply_t reply = {
+      .ticket = (uint64_t)values[3].as.int64,
+      .is_accepted = export != NULL,
+  };
+  weft_mutex_lock(&peer->lock);
+  weft_status_t status = write_reply(&reply.outgoing, peer);
+  weft_peer_flush_locked(peer);
+  weft_mutex_unlock(&peer->lock);
+  if (status != WEFT_OK) {
+    weft_status_release(status);
+    weft_peer_break(peer, no_memory(peer));
+  }
+}
+
 static void answer(weft_peer_t* peer, const weft_value_t* values,
                    const export_t* export) {
   reply_t* reply = weft_slab_allocate(peer->runtime->slab, sizeof(*reply));
   if (reply == NULL) {
-    // Whoever asks must not wait for ever.
-    weft_peer_break(peer, no_memory(peer));
+    answer_now(peer, values, export);
     return;
   }
   weft_mutex_lock(&peer->lock);

@@ -119,6 +119,9 @@ typedef enum weft_peer_state {
   WEFT_PEER_DEAD = 2
 } weft_peer_state_t;
 
+// Early outcomes of one peer that may find no memory, until they are named.
+#define WEFT_UNNAMED_LOST_LIMIT 16
+
 struct weft_peer {
   weft_link_sink_t sink;
   weft_peers_t* peers;
@@ -180,6 +183,12 @@ struct weft_peer {
   struct weft_unnamed_owner* unnamed;
   uint32_t unnamed_owner_count;
   size_t unnamed_bytes;
+  // And those of them for which there was no memory.
+  struct {
+    uint64_t id;
+    weft_holder_t owner;
+  } unnamed_lost[WEFT_UNNAMED_LOST_LIMIT];
+  uint32_t unnamed_lost_count;
   // Outcomes that it has asked for to be sent to others.
   uint32_t taken_on;
   // Rings when the connector's word is not waited for any longer.

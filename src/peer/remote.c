@@ -99,8 +99,9 @@ static weft_status_t list_locked(import_t* import) {
 
 // What an outcome is for.
 typedef struct arrival {
-  // NULL: none that is known.
+  // NULL: none that is known; and its name.
   weft_peer_t* owner;
+  weft_holder_t holder;
   // Who sent it; NULL: this runtime.
   weft_peer_t* sender;
   uint64_t id;
@@ -198,7 +199,8 @@ static weft_status_t create_import(weft_peer_t* owner, uint64_t id,
         future,
         weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED,
                          "rank %u has sent more outcomes of futures of rank %u "
-                         "than are kept before they are named",
+                         "than are kept before they are named, or there was no "
+                         "memory for this one",
                          sender->rank, owner->rank),
         weft_none());
   }
@@ -250,6 +252,28 @@ static bool may_be_early_locked(const arrival_t* arrival) {
           weft_peer_state(arrival->owner) != WEFT_PEER_DEAD);
 }
 
+// As below, without memory for it: nobody must wait for ever for what is lost
+// here.
+static bool lose_early(const arrival_t* arrival, weft_status_t status,
+                       weft_value_t value) {
+  weft_peer_t* sender = arrival->sender;
+  weft_mutex_t* lock = &sender->peers->calls_lock;
+  weft_mutex_lock(lock);
+  bool is_early = may_be_early_locked(arrival);
+  bool is_noted = is_early && weft_unnamed_lose_locked(sender, arrival->holder,
+                                                       arrival->id);
+  weft_mutex_unlock(lock);
+  if (!is_early) {
+    return false;
+  }
+  weft_status_release(status);
+  weft_value_release(value);
+  if (!is_noted) {
+    weft_peer_break(sender, no_memory(sender));
+  }
+  return true;
+}
+
 // Keeps what came early, or forgets it. True when it was, and its future has
 // not been named meanwhile; else the outcome is the caller's still.
 static bool keep_early(const arrival_t* arrival, const weft_frame_t* frame,
@@ -258,9 +282,7 @@ static bool keep_early(const arrival_t* arrival, const weft_frame_t* frame,
   weft_peers_t* peers = sender->peers;
   weft_unnamed_t* early = weft_unnamed_create(sender, frame, status, value);
   if (early == NULL) {
-    // Nobody must wait for ever for what is lost here.
-    weft_peer_break(sender, no_memory(sender));
-    return false;
+    return lose_early(arrival, status, value);
   }
   weft_mutex_lock(&peers->calls_lock);
   bool is_early = may_be_early_locked(arrival);
@@ -289,6 +311,7 @@ static void receive_value(weft_peer_t* peer, const weft_frame_t* frame) {
   bool is_own = frame->target_index == weft_peer_holder(peer);
   arrival_t arrival = {
       .owner = is_own ? peer : weft_peers_life(peers, frame->target_index),
+      .holder = frame->target_index,
       .sender = peer,
       .id = frame->id,
       .has_more = (frame->flags & WEFT_FRAME_MORE) != 0,

@@ -588,6 +588,49 @@ static void an_early_outcome_without_memory_ends_its_maker(void** state) {
   weft_peer_kit_close(&kit);
 }
 
+// One is lost, and its future fails; the others of its maker do not.
+static void an_early_outcome_without_memory_fails_its_future(void** state) {
+  weft_peer_kit_t kit;
+  weft_value_t value;
+  (void)state;
+  open_links(&kit);
+  weft_peer_t* maker = weft_peer_kit_peer(&kit, 0, 2);
+  struct {
+    weft_frame_t head;
+    int64_t number;
+  } frame = {
+      .head = {.size_bytes = sizeof(frame),
+               .type = WEFT_FRAME_VALUE,
+               .flags = WEFT_FRAME_SCALARS,
+               .id = ID,
+               .target_index = weft_holder_make(1, 1),
+               .timeout_ns = INT64_MAX,
+               .value_count = 1,
+               .kinds = WEFT_KIND_INT64},
+      .number = 2,
+  };
+  // What the slab has at hand is used up by others, which are kept.
+  weft_kit_allocator_fail(&kit.memory, 0, UINT64_MAX);
+  while (maker->unnamed_lost_count == 0) {
+    frame.head.id++;
+    maker->sink.vtable->frame(&maker->sink, &frame, sizeof(frame));
+    assert_true(frame.head.id < 100000);
+  }
+  frame.head.id = ID;
+  maker->sink.vtable->frame(&maker->sink, &frame, sizeof(frame));
+  weft_kit_allocator_fail(&kit.memory, 0, 0);
+  step(&kit, 'C');
+  weft_kit_assert_status_says(WEFT_STATUS_RESOURCE_EXHAUSTED,
+                              "no memory for this one",
+                              weft_future_result(named, &value));
+  assert_false(weft_peer_kit_is_closed(&kit, 2, 0));
+  assert_int_equal(maker->unnamed_lost_count, 1);
+  step(&kit, 'D');
+  step(&kit, 'O');
+  assert_int_equal(maker->unnamed_lost_count, 0);
+  weft_peer_kit_close(&kit);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(each_order_ends_the_future_once),
@@ -603,6 +646,7 @@ int main(void) {
       cmocka_unit_test(what_is_said_of_a_life_makes_it_not_known),
       cmocka_unit_test(what_is_shared_again_is_asked_for_where_it_is_made),
       cmocka_unit_test(a_maker_to_which_there_is_no_link_ends_it),
+      cmocka_unit_test(an_early_outcome_without_memory_fails_its_future),
       cmocka_unit_test(an_early_outcome_without_memory_ends_its_maker),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

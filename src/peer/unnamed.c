@@ -162,6 +162,31 @@ weft_unnamed_t* weft_unnamed_put_locked(weft_peer_t* sender,
   return NULL;
 }
 
+bool weft_unnamed_lose_locked(weft_peer_t* sender, weft_holder_t owner,
+                              uint64_t id) {
+  if (sender->unnamed_lost_count == WEFT_UNNAMED_LOST_LIMIT) {
+    return false;
+  }
+  uint32_t at = sender->unnamed_lost_count++;
+  sender->unnamed_lost[at].owner = owner;
+  sender->unnamed_lost[at].id = id;
+  return true;
+}
+
+// Forgets what was lost: one, or of an owner all, or with 0 of all owners.
+static bool find_again_locked(weft_peer_t* sender, weft_holder_t owner,
+                              const uint64_t* id) {
+  uint32_t count = sender->unnamed_lost_count;
+  for (uint32_t at = count; at-- > 0;) {
+    if ((owner == 0 || sender->unnamed_lost[at].owner == owner) &&
+        (id == NULL || sender->unnamed_lost[at].id == *id)) {
+      uint32_t last = --sender->unnamed_lost_count;
+      sender->unnamed_lost[at] = sender->unnamed_lost[last];
+    }
+  }
+  return sender->unnamed_lost_count < count;
+}
+
 bool weft_unnamed_is_too_much_locked(const weft_peer_t* sender) {
   return sender->unnamed_bytes > SENDER_BYTES ||
          sender->unnamed_owner_count == OWNER_LIMIT;
@@ -171,7 +196,8 @@ weft_unnamed_t* weft_unnamed_take_locked(weft_peer_t* sender,
                                          weft_holder_t owner, uint64_t id,
                                          bool* out_is_lost) {
   weft_unnamed_owner_t* of = find_owner(sender, owner);
-  *out_is_lost = of != NULL && of->is_lost;
+  *out_is_lost =
+      find_again_locked(sender, owner, &id) || (of != NULL && of->is_lost);
   return of != NULL
              ? remove_outcome(sender, of, weft_table_remove(&of->outcomes, id))
              : NULL;
@@ -203,6 +229,7 @@ static weft_unnamed_owner_t* take_owners_locked(weft_peer_t* sender,
 static void forget(weft_peer_t* sender, weft_holder_t owner) {
   weft_mutex_lock(&sender->peers->calls_lock);
   weft_unnamed_owner_t* of = take_owners_locked(sender, owner);
+  (void)find_again_locked(sender, owner, NULL);
   weft_mutex_unlock(&sender->peers->calls_lock);
   while (of != NULL) {
     weft_unnamed_owner_t* next = of->next;

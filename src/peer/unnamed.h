@@ -32,10 +32,15 @@ void weft_unnamed_release_to(weft_unnamed_t* early, weft_status_t* out_status,
 // held.
 weft_unnamed_t* weft_unnamed_put_locked(weft_peer_t* sender,
                                         weft_unnamed_t* early);
+// There is no memory for one: its future fails when it is named. False when so
+// many are noted that this one is not. `calls_lock` is held.
+bool weft_unnamed_lose_locked(weft_peer_t* sender, weft_holder_t owner,
+                              uint64_t id);
 // Whether a sender has said more than any may. `calls_lock` is held.
 bool weft_unnamed_is_too_much_locked(const weft_peer_t* sender);
 // The outcome of a future that is named now, which is the caller's; NULL when
-// none has come, or it may have been dropped. `calls_lock` is held.
+// none has come, or it may have been dropped, or was lost. `calls_lock` is
+// held.
 weft_unnamed_t* weft_unnamed_take_locked(weft_peer_t* sender,
                                          weft_holder_t owner, uint64_t id,
                                          bool* out_is_lost);
