@@ -71,6 +71,7 @@ static void outcome_came(weft_waiter_t* waiter, weft_future_t* future) {
 // sends the reply. Errors: RESOURCE_EXHAUSTED; DATA_LOSS for a number that is
 // in use.
 static weft_status_t create_call(weft_peer_t* peer, uint64_t id,
+                                 weft_activity_t* producer,
                                  inbound_t** out_inbound) {
   weft_future_t* future =
       weft_future_allocate(peer->runtime, &inbound_class, 2);
@@ -80,6 +81,8 @@ static weft_status_t create_call(weft_peer_t* peer, uint64_t id,
   }
   inbound_t* inbound = (inbound_t*)(void*)future;
   inbound->peer = peer;
+  // Before it is listed, where others follow who waits for whom.
+  future->producer = producer;
   inbound->on_outcome = (weft_waiter_t){.callback = outcome_came};
   weft_mutex_lock(&peer->lock);
   bool is_new = weft_table_find(&peer->served, id) == NULL;
@@ -118,7 +121,7 @@ static void refuse(weft_peer_t* peer, const weft_frame_t* frame,
   const weft_frame_t reply = {.type = WEFT_FRAME_REPLY, .id = frame->id};
   inbound_t* inbound = NULL;
   weft_status_t status =
-      frame->id != 0 ? create_call(peer, frame->id, &inbound) : WEFT_OK;
+      frame->id != 0 ? create_call(peer, frame->id, NULL, &inbound) : WEFT_OK;
   if (inbound != NULL) {
     weft_future_add_waiter(&inbound->future, &inbound->on_outcome);
     weft_future_complete_owned(&inbound->future, error, weft_none());
@@ -277,8 +280,8 @@ static weft_status_t put(weft_peer_t* peer, const weft_frame_t* frame,
     weft_status_t status = weft_peer_check_served_locked(peer);
     weft_mutex_unlock(&peer->lock);
     WEFT_RETURN_IF_ERROR(status);
-    WEFT_RETURN_IF_ERROR(create_call(peer, frame->id, &inbound));
-    inbound->future.producer = &entry->activity;
+    WEFT_RETURN_IF_ERROR(
+        create_call(peer, frame->id, &entry->activity, &inbound));
     message->reply = &inbound->future;
     weft_future_add_waiter(&inbound->future, &inbound->on_outcome);
   }
