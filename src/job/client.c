@@ -158,6 +158,11 @@ static weft_status_t await_welcome(weft_job_client_t* client,
     weft_status_t status =
         weft_job_message_receive(client->socket, &message, &descriptor);
     weft_sys_close(descriptor);
+    if (status == WEFT_OK && message.type != WEFT_JOB_WELCOME &&
+        message.type != WEFT_JOB_REFUSED) {
+      // It was for the program that a script ran before this one.
+      continue;
+    }
     if (status == WEFT_OK) {
       return read_welcome(client, &message);
     }

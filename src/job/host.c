@@ -16,7 +16,7 @@
 #include "sys/sys.h"
 #include "sys/unix_socket.h"
 
-// Tags of what is watched; those of members are their ranks, which are less.
+// Tags of what is watched; those of members are less.
 #define LISTENER (UINT64_MAX - 1)
 #define ALARM (UINT64_MAX - 2)
 // What one call deals with.
@@ -117,6 +117,8 @@ void weft_job_host_process(weft_job_host_t* host) {
       weft_job_member_expire(host);
       weft_job_silent_look(host);
       weft_job_set_alarm(host);
+    } else if ((events[i].tag & WEFT_JOB_ENDING_TAG) != 0) {
+      weft_job_member_has_ended(host, (uint32_t)events[i].tag);
     } else {
       weft_job_member_serve(host, (uint32_t)events[i].tag);
     }
@@ -299,6 +301,7 @@ weft_status_t weft_job_host_create(const weft_allocator_t* allocator,
   for (uint32_t rank = 0; rank < rank_limit; rank++) {
     host->members[rank].socket = -1;
     host->members[rank].flight = -1;
+    host->members[rank].ending = -1;
   }
   weft_status_t status = open_host(host, options->name);
   if (status != WEFT_OK) {
@@ -317,6 +320,7 @@ void weft_job_host_destroy(weft_job_host_t* host) {
     weft_job_member_t* member = &host->members[rank];
     weft_sys_close(member->socket);
     weft_sys_close(member->flight);
+    weft_sys_close(member->ending);
     weft_status_release(member->how);
     weft_memory_free(host->allocator, member->flags, host->rank_limit);
   }

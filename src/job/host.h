@@ -18,6 +18,11 @@
 // and lose it; it is told so itself, and ends when it wakes. Its place is GONE
 // when its process has ended, for which the owner, who alone can, kills it.
 //
+// That a process has ended the owner says of those that it started. Of others,
+// which joined or were started by a script that is a rank, the host hears it of
+// the kernel, by a descriptor each: a hang-up alone would not do, for a process
+// that they forked may have their socket open.
+//
 // Thread: one at a time. Blocks: nothing here does.
 
 #ifndef WEFT_JOB_HOST_H_

@@ -32,6 +32,9 @@ enum {
   (WEFT_JOB_ASKED | WEFT_JOB_TELL_JOINED | WEFT_JOB_TELL_DIED | \
    WEFT_JOB_TELL_DECLINED)
 
+// Tags of what the host watches: ranks are sockets of members.
+#define WEFT_JOB_ENDING_TAG (UINT64_C(1) << 32)
+
 // A rank. Zeroed but for the descriptors, it is free.
 typedef struct weft_job_member {
   weft_job_state_t state;
@@ -53,6 +56,9 @@ typedef struct weft_job_member {
   uint32_t process_id;
   // Of its runtime, by the kernel's word: a script is not its program.
   uint32_t runtime_process_id;
+  // Readable when that process has ended: its socket does not hang up while a
+  // process that it forked has it open. -1 when there is none.
+  int ending;
   // When the socket of a child hung up that has not been reaped; 0: it has
   // not.
   int64_t lost_ns;
@@ -134,6 +140,10 @@ void weft_job_member_close(weft_job_host_t* host, uint32_t rank);
 
 // Deals with what a member has sent, and tells it what there is.
 void weft_job_member_serve(weft_job_host_t* host, uint32_t rank);
+
+// The process of a member's runtime has ended: what it has sent is read, and
+// that was all.
+void weft_job_member_has_ended(weft_job_host_t* host, uint32_t rank);
 
 // As `weft_job_host_ended`.
 void weft_job_member_ended(weft_job_host_t* host, uint32_t rank,

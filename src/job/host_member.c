@@ -50,8 +50,40 @@ weft_status_t weft_job_member_open(weft_job_host_t* host, uint32_t rank,
   return WEFT_OK;
 }
 
+// Stops to watch the process of a member, if one is watched.
+static void close_ending(weft_job_host_t* host, weft_job_member_t* member) {
+  if (member->ending >= 0) {
+    weft_epoll_remove(&host->epoll, member->ending);
+    weft_sys_close(member->ending);
+    member->ending = -1;
+  }
+}
+
+// Watches the process of a member, in place of that of the life before, unless
+// the owner waits for it. Its number may have gone to another one meanwhile:
+// then it is dead as well, and is found to be when that one ends, or by who
+// waits for an answer.
+static void watch_ending(weft_job_host_t* host, uint32_t rank) {
+  weft_job_member_t* member = member_at(host, rank);
+  uint32_t process_id = member->runtime_process_id;
+  close_ending(host, member);
+  if (process_id == 0 ||
+      (member->is_child && process_id == member->process_id)) {
+    return;
+  }
+  member->ending = weft_sys_process_open(process_id);
+  if (member->ending >= 0 &&
+      weft_status_ignore(
+          weft_epoll_add(&host->epoll, member->ending, WEFT_EPOLL_READ,
+                         WEFT_JOB_ENDING_TAG | rank)) != WEFT_STATUS_OK) {
+    weft_sys_close(member->ending);
+    member->ending = -1;
+  }
+}
+
 void weft_job_member_close(weft_job_host_t* host, uint32_t rank) {
   weft_job_member_t* member = member_at(host, rank);
+  close_ending(host, member);
   if (member->socket >= 0) {
     weft_epoll_remove(&host->epoll, member->socket);
     weft_sys_close(member->socket);
@@ -102,6 +134,18 @@ static void member_gone(weft_job_host_t* host, uint32_t rank,
       weft_status_make(WEFT_STATUS_PEER_DIED, "%s %s", name, what));
 }
 
+// The same of a program that a script runs: it may run another one.
+static void program_gone(weft_job_host_t* host, uint32_t rank,
+                         const char* what) {
+  char name[64];
+  weft_job_member_name(host, rank, name, sizeof(name));
+  weft_job_tell_gone(
+      host, rank, WEFT_JOB_GONE,
+      weft_status_make(WEFT_STATUS_PEER_DIED,
+                       "the program (process %" PRIu32 ") of %s %s",
+                       member_at(host, rank)->runtime_process_id, name, what));
+}
+
 void weft_job_set_alarm(weft_job_host_t* host) {
   int64_t first_ns = WEFT_TIME_INFINITE;
   for (uint32_t rank = 0; rank < host->rank_count; rank++) {
@@ -115,14 +159,18 @@ void weft_job_set_alarm(weft_job_host_t* host) {
   weft_alarm_set(host->alarm, first_ns);
 }
 
+// How a child ended is known when the owner has reaped it, in a moment.
+static void expect_reaping(weft_job_host_t* host, weft_job_member_t* member) {
+  member->lost_ns = weft_sys_now_ns();
+  weft_job_set_alarm(host);
+}
+
 // Its end of the socket is closed.
 static void hung_up(weft_job_host_t* host, uint32_t rank) {
   weft_job_member_t* member = member_at(host, rank);
   weft_job_member_close(host, rank);
   if (member->state == WEFT_JOB_ACTIVE && member->is_child) {
-    // How it ended is known when the owner has reaped it, in a moment.
-    member->lost_ns = weft_sys_now_ns();
-    weft_job_set_alarm(host);
+    expect_reaping(host, member);
   } else if (member->state == WEFT_JOB_ACTIVE) {
     member_gone(host, rank, "is gone without having left the job");
   } else if (member->state == WEFT_JOB_GIVEN_UP && !member->is_child) {
@@ -136,8 +184,13 @@ static void hung_up(weft_job_host_t* host, uint32_t rank) {
 void weft_job_member_expire(weft_job_host_t* host) {
   int64_t now_ns = weft_sys_now_ns();
   for (uint32_t rank = 0; rank < host->rank_count; rank++) {
-    int64_t lost_ns = member_at(host, rank)->lost_ns;
-    if (lost_ns != 0 && lost_ns + REAP_NS <= now_ns) {
+    const weft_job_member_t* member = member_at(host, rank);
+    if (member->lost_ns == 0 || member->lost_ns + REAP_NS > now_ns) {
+      continue;
+    }
+    if (member->socket >= 0) {
+      program_gone(host, rank, "has ended without having left the job");
+    } else {
       member_gone(host, rank,
                   "has closed its connection to the launcher without having "
                   "left the job, but still runs");
@@ -209,14 +262,8 @@ static void handle_hello(weft_job_host_t* host, uint32_t rank,
       member_gone(host, rank, "said hello twice");
       return;
     }
-    char name[64];
-    weft_job_member_name(host, rank, name, sizeof(name));
-    // A script whose programs each have a runtime.
-    weft_job_tell_gone(host, rank, WEFT_JOB_GONE,
-                       weft_status_make(WEFT_STATUS_PEER_DIED,
-                                        "the program of %s was followed by "
-                                        "another without having left the job",
-                                        name));
+    program_gone(host, rank,
+                 "was followed by another without having left the job");
   }
   member->incarnation++;
   if (member->incarnation == 0) {
@@ -224,6 +271,7 @@ static void handle_hello(weft_job_host_t* host, uint32_t rank,
   }
   member->runtime_process_id = message->process;
   member->state = WEFT_JOB_ACTIVE;
+  watch_ending(host, rank);
   // That of the life before.
   keep_flight(host, rank, -1);
   welcome(host, rank);
@@ -353,15 +401,40 @@ void weft_job_member_serve(weft_job_host_t* host, uint32_t rank) {
 
 // --- Its process ------------------------------------------------------------
 
-void weft_job_member_ended(weft_job_host_t* host, uint32_t rank,
-                           const weft_job_ending_t* ending) {
-  weft_job_member_t* member = member_at(host, rank);
-  // Its last words may still have to be read.
+// Reads what one that has ended may have said last.
+static void receive_last(weft_job_host_t* host, uint32_t rank) {
+  const weft_job_member_t* member = member_at(host, rank);
   for (uint32_t i = 0; i < LAST_MESSAGES && member->socket >= 0; i++) {
     if (!receive(host, rank)) {
       break;
     }
   }
+}
+
+void weft_job_member_has_ended(weft_job_host_t* host, uint32_t rank) {
+  weft_job_member_t* member = member_at(host, rank);
+  uint32_t process_id = member->runtime_process_id;
+  if (member->ending < 0) {
+    // An event from before something else told of it.
+    return;
+  }
+  close_ending(host, member);
+  receive_last(host, rank);
+  if (member->socket < 0 || member->runtime_process_id != process_id) {
+    // A script has run another program, whose hello has been read now.
+    return;
+  }
+  if (!member->is_child) {
+    hung_up(host, rank);
+  } else if (member->state == WEFT_JOB_ACTIVE) {
+    expect_reaping(host, member);
+  }
+}
+
+void weft_job_member_ended(weft_job_host_t* host, uint32_t rank,
+                           const weft_job_ending_t* ending) {
+  weft_job_member_t* member = member_at(host, rank);
+  receive_last(host, rank);
   char text[128];
   weft_job_host_describe(host, rank, ending, text, sizeof(text));
   if (member->state == WEFT_JOB_ACTIVE || member->state == WEFT_JOB_EXPECTED) {

@@ -3,7 +3,9 @@
 #include "job/host.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 #include "job/job_kit.h"
 
@@ -367,6 +369,79 @@ static void one_that_hangs_up_and_runs_on_is_given_up(void** state) {
   job_kit_close(&kit);
 }
 
+// A process that joins, and dies while a child of its own has its socket open.
+static pid_t join_fork_and_die(const char* job, const int lifeline[2]) {
+  (void)fflush(NULL);
+  pid_t process = fork();
+  assert_true(process >= 0);
+  if (process == 0) {
+    job_kit_member_t member;
+    (void)close(lifeline[1]);
+    job_kit_join(&member, job);
+    if (fork() == 0) {
+      char nothing;
+      (void)!read(lifeline[0], &nothing, 1);
+      _exit(0);
+    }
+    (void)kill(getpid(), SIGKILL);
+  }
+  return process;
+}
+
+static void one_whose_child_lives_on_is_told_of(void** state) {
+  (void)state;
+  job_kit_host_t kit;
+  int lifeline[2];
+  char text[80];
+  const char* job = job_kit_name("forked");
+  assert_int_equal(0, pipe(lifeline));
+  job_kit_open(&kit, 1, job);
+  job_kit_member_t a;
+  job_kit_start(&a, &kit, 0);
+  pid_t process = join_fork_and_die(job, lifeline);
+  (void)snprintf(text, sizeof(text),
+                 "died 1.1 peer died: rank 1 (process %d) is gone", process);
+  job_kit_expect(&a, text);
+  assert_int_equal(WEFT_JOB_FREE, job_kit_figures(&kit, 1).state);
+  assert_int_equal(process, waitpid(process, NULL, 0));
+  job_kit_forget(&a);
+  job_kit_close(&kit);
+  (void)close(lifeline[0]);
+  (void)close(lifeline[1]);
+}
+
+// The script has the socket open, and runs on.
+static void a_script_whose_program_dies_is_told_of_and_may_go_on(void** state) {
+  (void)state;
+  job_kit_host_t kit;
+  job_kit_open(&kit, 2, NULL);
+  job_kit_member_t a;
+  job_kit_start(&a, &kit, 0);
+  int socket = job_kit_child(&kit, 1);
+  for (int life = 1; life <= 2; life++) {
+    weft_job_client_t* client = NULL;
+    char text[128];
+    (void)fflush(NULL);
+    pid_t program = fork();
+    assert_true(program >= 0);
+    if (program == 0) {
+      weft_kit_assert_ok(
+          weft_job_client_open(NULL, socket, job_kit_deadline_ns(), &client));
+      (void)kill(getpid(), SIGKILL);
+    }
+    assert_int_equal(program, waitpid(program, NULL, 0));
+    (void)snprintf(text, sizeof(text),
+                   "died 1.%d peer died: the program (process %d) of rank 1 "
+                   "(process 1001) has ended without having left",
+                   life, program);
+    job_kit_expect(&a, text);
+    assert_int_equal(WEFT_JOB_GONE, job_kit_figures(&kit, 1).state);
+  }
+  (void)close(socket);
+  job_kit_forget(&a);
+  job_kit_close(&kit);
+}
+
 static void a_rank_that_starts_anew_has_another_incarnation(void** state) {
   (void)state;
   job_kit_host_t kit;
@@ -496,6 +571,8 @@ int main(void) {
       cmocka_unit_test(last_words_are_read_before_the_end_is_told),
       cmocka_unit_test(ranks_that_cannot_be_are_answered),
       cmocka_unit_test(one_that_hangs_up_and_runs_on_is_given_up),
+      cmocka_unit_test(one_whose_child_lives_on_is_told_of),
+      cmocka_unit_test(a_script_whose_program_dies_is_told_of_and_may_go_on),
       cmocka_unit_test(a_rank_that_starts_anew_has_another_incarnation),
       cmocka_unit_test(what_a_rank_shows_is_kept_for_after_its_end),
       cmocka_unit_test(all_are_told_that_the_job_ends),

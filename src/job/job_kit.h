@@ -231,7 +231,7 @@ static inline void job_kit_expect(job_kit_member_t* member, const char* text) {
       fail_msg("'%s' is not in:\n%s", text, member->log);
     }
     weft_job_client_ready(member->client);
-    if (strstr(member->log, "ended") != NULL &&
+    if (strstr(member->log, "ended 0.0") != NULL &&
         job_kit_count(member, text) == 0) {
       fail_msg("'%s' is not in:\n%s", text, member->log);
     }

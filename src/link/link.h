@@ -79,9 +79,10 @@ typedef struct weft_link_vtable {
   weft_status_t (*send_descriptor)(weft_link_t* link, uint64_t tag,
                                    int descriptor);
   // Flushes and ends the link in order: the peer's sink hears CLOSED after the
-  // last frame, and this side's sink CLOSED, too, later. Never blocks; twice
-  // is fine. `reason` is what this side's sink hears, and, if it is an error,
-  // the cause of what the peer's does; WEFT_OK means CLOSED.
+  // last frame, and this side's sink CLOSED, too, later, behind all that the
+  // peer had flushed before. Never blocks; twice is fine. `reason` is what this
+  // side's sink hears, and, if it is an error, the cause of what the peer's
+  // does; WEFT_OK means CLOSED.
   // Owns: takes `reason` over.
   void (*close)(weft_link_t* link, weft_status_t reason);
 } weft_link_vtable_t;

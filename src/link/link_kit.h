@@ -614,6 +614,38 @@ static inline void suite_who_closes_gives_both_its_reason(void** state) {
   weft_pair_close(pair);
 }
 
+#define SUITE_NOTHING_LOST 40
+
+// Also what this side has not looked at, with all that belongs to it.
+static inline void suite_who_closes_hears_first_what_was_sent(void** state) {
+  const weft_link_backend_t* backend = *state;
+  if (!backend->has_descriptors) {
+    skip();
+  }
+  weft_link_pair_t* pair = weft_pair_open(state);
+  int descriptor = open_something();
+  weft_status_t status = WEFT_OK;
+  uint32_t sent = 0;
+  while (sent < SUITE_NOTHING_LOST && status == WEFT_OK) {
+    status = weft_link_send_descriptor(pair->links[0], sent, descriptor);
+    sent += status == WEFT_OK ? 1 : 0;
+  }
+  // Some links have room for a few.
+  weft_status_release(status);
+  assert_true(sent > 0);
+  for (uint64_t i = 0; i < SUITE_NOTHING_LOST; i++) {
+    weft_pair_write(pair, 0, 100, i);
+  }
+  weft_link_flush(pair->links[0]);
+  weft_link_close(pair->links[1],
+                  weft_status_make(WEFT_STATUS_PEER_DIED, "as others say"));
+  weft_pair_await(pair, weft_notes_is_closed(&pair->notes[1]));
+  assert_int_equal(sent, pair->notes[1].descriptor_count);
+  assert_int_equal(SUITE_NOTHING_LOST, pair->notes[1].frame_count);
+  (void)close(descriptor);
+  weft_pair_close(pair);
+}
+
 static inline void close_own(weft_notes_t* notes, const void* data,
                              size_t size_bytes) {
   (void)data;
@@ -652,6 +684,7 @@ static inline void suite_a_link_may_be_destroyed_unused(void** state) {
       WEFT_LINK_TEST(suite_descriptors_that_find_no_room_do_later, backend), \
       WEFT_LINK_TEST(suite_close_comes_after_the_last_frame, backend),       \
       WEFT_LINK_TEST(suite_who_closes_gives_both_its_reason, backend),       \
+      WEFT_LINK_TEST(suite_who_closes_hears_first_what_was_sent, backend),   \
       WEFT_LINK_TEST(suite_a_sink_may_close, backend),                       \
       WEFT_LINK_TEST(suite_a_link_may_be_destroyed_unused, backend)
 

@@ -294,10 +294,10 @@ static void bury(weft_peer_t* peer, weft_status_t reason) {
 }
 
 // Closes the link, if there is one: this side knows why, and from here on says
-// so to whoever would send. The lock is held. Owns: takes `reason` over.
-static void close_link_locked(weft_peer_t* peer, weft_status_t reason) {
+// so to whoever would send. What the peer has sent is dealt with first. The
+// lock is held. Owns: takes `reason` over.
+static void end_link_locked(weft_peer_t* peer, weft_status_t reason) {
   if (peer->link != NULL) {
-    peer->is_closing = true;
     if (peer->reason == WEFT_OK) {
       peer->reason = weft_status_retain(reason);
     }
@@ -305,6 +305,12 @@ static void close_link_locked(weft_peer_t* peer, weft_status_t reason) {
   } else {
     weft_status_release(reason);
   }
+}
+
+// The same to a peer whose process may live.
+static void close_link_locked(weft_peer_t* peer, weft_status_t reason) {
+  peer->is_closing |= peer->link != NULL;
+  end_link_locked(peer, reason);
 }
 
 void weft_peers_attach(weft_peer_t* peer, weft_link_t* link) {
@@ -344,13 +350,16 @@ void weft_peers_lose(weft_runtime_t* runtime, uint16_t rank,
   }
   weft_mutex_lock(&peer->lock);
   // What was sent over a link is dealt with first; the link knows the end.
-  bool is_early = peer->link != NULL && peer->last_word == WEFT_OK;
-  if (is_early) {
+  bool is_linked = peer->link != NULL && peer->last_word == WEFT_OK;
+  if (is_linked && incarnation != 0) {
     weft_status_release(peer->obituary);
-    peer->obituary = reason;
+    peer->obituary = weft_status_retain(reason);
+    end_link_locked(peer, weft_status_retain(reason));
   }
   weft_mutex_unlock(&peer->lock);
-  if (!is_early) {
+  if (is_linked) {
+    weft_status_release(reason);
+  } else {
     bool was_dead = weft_peer_state(peer) == WEFT_PEER_DEAD;
     bury(peer, reason);
     if (was_dead) {

@@ -24,7 +24,9 @@
 // is up, and dies; and another peer takes its place, of the same life.
 //
 // The link knows first that a process is gone; whoever started it knows how it
-// died. So the end of a peer waits a moment for that: errors say it.
+// died. So the end of a peer waits a moment for that: errors say it. A process
+// that the dead had forked keeps the link open: then whoever knows is believed,
+// and the link is closed behind what it had carried.
 //
 // A dead peer stays, without its link: whoever names it is told why it died.
 // When its rank lives again, as those of runtimes that join do, that life is
@@ -236,9 +238,11 @@ void weft_peers_renew(weft_runtime_t* runtime, uint16_t rank,
                       uint16_t incarnation);
 // One more than the highest rank that has started, as far as this one was told.
 uint32_t weft_peers_rank_limit(const weft_runtime_t* runtime);
-// There is, or will be, no link to this rank; or it has died, and this is how.
-// `incarnation` 0: not known. A rank that was never connected may hold loans
-// all the same, from others.
+// This life of a rank has died, or left, and this is how, as whoever can tell
+// says: what it had sent is dealt with first, and a link to it is closed, for
+// a process that it forked may hold the other end. A rank that was never
+// connected may hold loans all the same, from others. `incarnation` 0: there
+// is, or will be, no link to it, and this is why; one that there is stays.
 // Owns: takes `reason` over.
 void weft_peers_lose(weft_runtime_t* runtime, uint16_t rank,
                      uint16_t incarnation, weft_status_t reason);

@@ -235,7 +235,6 @@ static void who_tells_deaths_is_waited_for(void** state) {
     if (is_told == 1) {
       // Before the link knows.
       weft_peers_lose(kit.members[0].runtime, 1, 1, weft_status_retain(word));
-      assert_int_equal(weft_peer_state(peer), WEFT_PEER_UP);
     }
     weft_sim_kill(kit.net, kit.members[1].runtime);
     if (is_told == 2) {
@@ -359,6 +358,42 @@ static void one_that_was_refused_can_die(void** state) {
   weft_peer_kit_close(&kit);
 }
 
+// A child of the dead may hold the link open for ever.
+static void one_that_is_said_to_be_dead_is_read_to_its_end(void** state) {
+  weft_peer_kit_t kit;
+  const weft_frame_t call = {.type = WEFT_FRAME_CALL,
+                             .size_bytes = sizeof(call),
+                             .timeout_ns = INT64_MAX};
+  (void)state;
+  weft_peer_t* peer = open_peer(&kit);
+  kit.members[0].connector.tells_deaths = true;
+  weft_peer_kit_write(&kit, 1, 0, &call, sizeof(call));
+  weft_peer_kit_write(&kit, 1, 0, &call, sizeof(call));
+  assert_int_equal(kit.members[0].frame_count, 0);
+  weft_peers_lose(kit.members[0].runtime, 1, 1,
+                  weft_status_make(WEFT_STATUS_PEER_DIED, "it fell over"));
+  assert_int_equal(weft_peer_state(peer), WEFT_PEER_UP);
+  weft_peer_kit_run(&kit);
+  assert_int_equal(kit.members[0].frame_count, 2);
+  assert_int_equal(kit.members[0].died[1], 1);
+  weft_kit_assert_status_says(WEFT_STATUS_PEER_DIED, "it fell over",
+                              weft_status_retain(peer->reason));
+  weft_peer_kit_close(&kit);
+}
+
+// Only how a life ended ends it: that it cannot be connected says nothing of
+// one that is.
+static void one_that_cannot_be_reached_again_stays(void** state) {
+  weft_peer_kit_t kit;
+  (void)state;
+  weft_peer_t* peer = open_peer(&kit);
+  weft_peers_lose(kit.members[0].runtime, 1, 0,
+                  weft_status_make(WEFT_STATUS_FAILED_PRECONDITION, "twice"));
+  weft_peer_kit_run(&kit);
+  assert_int_equal(weft_peer_state(peer), WEFT_PEER_UP);
+  weft_peer_kit_close(&kit);
+}
+
 static void the_end_of_the_job_ends_all(void** state) {
   weft_peer_kit_t kit;
   weft_peer_t* peer = NULL;
@@ -458,6 +493,8 @@ int main(void) {
       cmocka_unit_test(one_that_was_refused_can_be_asked_for_again),
       cmocka_unit_test(one_that_declines_can_be_asked_for_again),
       cmocka_unit_test(one_that_was_refused_can_die),
+      cmocka_unit_test(one_that_is_said_to_be_dead_is_read_to_its_end),
+      cmocka_unit_test(one_that_cannot_be_reached_again_stays),
       cmocka_unit_test(the_end_of_the_job_ends_all),
       cmocka_unit_test(a_link_to_the_dead_is_closed),
       cmocka_unit_test(each_life_of_a_rank_is_another_peer),

@@ -98,6 +98,9 @@ uint32_t weft_sys_core_count(void);
 const char* weft_sys_program_name(void);
 // The number of this process.
 uint32_t weft_sys_process_id(void);
+// A descriptor that is readable once a process has ended, whoever waits for it;
+// -1 when there is none: it is gone, or the system cannot (Linux before 5.3).
+int weft_sys_process_open(uint32_t process);
 // A variable of the environment; NULL when it is not set. Lent until the
 // program changes its environment.
 const char* weft_sys_environment(const char* name);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -494,6 +495,24 @@ static void a_closed_descriptor_takes_nothing(void** state) {
   assert_true(weft_sys_write(ends[1], "x", 0));
 }
 
+static void the_end_of_a_process_is_seen_before_it_is_waited_for(void** state) {
+  (void)state;
+  pid_t child = fork();
+  assert_true(child >= 0);
+  if (child == 0) {
+    (void)pause();
+  }
+  struct pollfd wanted = {.fd = weft_sys_process_open((uint32_t)child),
+                          .events = POLLIN};
+  assert_true(wanted.fd >= 0);
+  assert_int_equal(0, poll(&wanted, 1, 0));
+  assert_int_equal(0, kill(child, SIGKILL));
+  assert_int_equal(1, poll(&wanted, 1, -1));
+  (void)close(wanted.fd);
+  assert_int_equal(child, waitpid(child, NULL, 0));
+  assert_int_equal(-1, weft_sys_process_open((uint32_t)child));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_mutex_lets_one_thread_in),
@@ -517,6 +536,7 @@ int main(void) {
       cmocka_unit_test(the_program_has_a_name),
       cmocka_unit_test(the_process_has_a_number),
       cmocka_unit_test(a_forked_child_has_another),
+      cmocka_unit_test(the_end_of_a_process_is_seen_before_it_is_waited_for),
       cmocka_unit_test(variables_of_the_environment_can_be_read),
       cmocka_unit_test(all_is_written_even_in_parts),
       cmocka_unit_test(a_descriptor_can_be_duplicated),

@@ -320,6 +320,21 @@ static void one_dies_by_its_own_handler(weft_runtime_t* runtime) {
   end_scene(&scene);
 }
 
+// The child has all sockets of the dead one open: none of them hangs up.
+static void one_dies_whose_child_lives_on(weft_runtime_t* runtime) {
+  scene_t scene;
+  init_scene(&scene, runtime);
+  pid_t child = (pid_t)puppet_ask_int(runtime, scene.victim, PUPPET_FORK, NULL);
+  puppet_tell(runtime, scene.victim, PUPPET_KEEP,
+              WEFT_ARGUMENTS(scene.survivors.tensor));
+  weft_future_t* held = puppet_call(runtime, scene.victim, PUPPET_HOLD, NULL);
+  kill_victim(&scene);
+  weft_kit_assert_status_says(WEFT_STATUS_PEER_DIED, "signal 9",
+                              puppet_end(held));
+  end_scene(&scene);
+  assert_int_equal(kill(child, SIGKILL), 0);
+}
+
 static void the_reason_says_how_it_died(weft_runtime_t* runtime) {
   // Never connected with it: what the launcher saw is all there is.
   weft_value_t nothing;
@@ -347,6 +362,7 @@ int main(int argument_count, char** arguments) {
                             MORTAL_1),
       PROCESS_TEST_OF_DEATH(a_callee_dies_between_calls, 4, MORTAL_1),
       PROCESS_TEST_OF_DEATH(one_dies_by_its_own_handler, 4, MORTAL_1),
+      PROCESS_TEST_OF_DEATH(one_dies_whose_child_lives_on, 4, MORTAL_1),
       PROCESS_TEST_OF_DEATH(the_reason_says_how_it_died, 3, MORTAL_1),
   };
   return process_main(argument_count, arguments, tests,

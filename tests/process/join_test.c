@@ -17,6 +17,7 @@
 
 #define JOIN_WORD "--join"
 #define KILLED_WORD "--join-and-die"
+#define FORKED_WORD "--join-fork-and-die"
 
 enum { JOINERS = 4, ELEMENTS = 5000 };
 
@@ -91,7 +92,13 @@ static void ask_all(weft_runtime_t* runtime) {
   }
 }
 
-static int join(bool dies) {
+// Its death is told by nobody's socket: a child has them all open.
+static void leave_a_child(weft_runtime_t* runtime) {
+  puppet_tell(runtime, look_up(runtime), PUPPET_NOTE,
+              WEFT_ARGUMENTS(weft_int64(puppet_fork())));
+}
+
+static int join(bool forks, bool dies) {
   weft_runtime_t* runtime = NULL;
   const weft_runtime_options_t options = {
       .name = "visitor",
@@ -105,6 +112,9 @@ static int join(bool dies) {
   assert_int_equal(weft_runtime_rank(runtime), 2);
   visit(runtime);
   ask_all(runtime);
+  if (forks) {
+    leave_a_child(runtime);
+  }
   if (dies) {
     (void)kill(getpid(), SIGKILL);
   }
@@ -130,7 +140,7 @@ static void become_joiner(const char* word) {
   while (waitpid(process, &how, 0) < 0) {
     assert_int_equal(errno, EINTR);
   }
-  if (strcmp(word, KILLED_WORD) == 0) {
+  if (strcmp(word, JOIN_WORD) != 0) {
     assert_true(WIFSIGNALED(how) && WTERMSIG(how) == SIGKILL);
   } else {
     assert_true(WIFEXITED(how) && WEXITSTATUS(how) == 0);
@@ -178,16 +188,35 @@ static void runtimes_that_joined_may_be_killed(weft_runtime_t* runtime) {
   visit_again_and_again(runtime, KILLED_WORD);
 }
 
+static void kill_noted(weft_runtime_t* runtime) {
+  const weft_value_t* noted = NULL;
+  size_t count = 0;
+  weft_value_t log = puppet_ask(runtime, look_up(runtime), PUPPET_LOG, NULL);
+  weft_kit_assert_ok(weft_value_as_list(log, &noted, &count));
+  assert_int_equal(count, JOINERS);
+  for (size_t i = 0; i < count; i++) {
+    assert_int_equal(kill((pid_t)noted[i].as.int64, SIGKILL), 0);
+  }
+  weft_value_release(log);
+}
+
+static void runtimes_that_joined_may_die_and_leave_children(
+    weft_runtime_t* runtime) {
+  visit_again_and_again(runtime, FORKED_WORD);
+  kill_noted(runtime);
+}
+
 int main(int argument_count, char** arguments) {
   static const process_test_t tests[] = {
       PROCESS_TEST(runtimes_join_call_and_leave, 2),
       PROCESS_TEST(runtimes_that_joined_may_be_killed, 2),
+      PROCESS_TEST(runtimes_that_joined_may_die_and_leave_children, 2),
   };
-  if (argument_count == 2 && strcmp(arguments[1], JOIN_WORD) == 0) {
-    return join(false);
-  }
-  if (argument_count == 2 && strcmp(arguments[1], KILLED_WORD) == 0) {
-    return join(true);
+  const char* word = argument_count == 2 ? arguments[1] : "";
+  bool forks = strcmp(word, FORKED_WORD) == 0;
+  bool dies = forks || strcmp(word, KILLED_WORD) == 0;
+  if (dies || strcmp(word, JOIN_WORD) == 0) {
+    return join(forks, dies);
   }
   return process_main(argument_count, arguments, tests,
                       sizeof(tests) / sizeof(tests[0]));

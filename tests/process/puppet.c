@@ -497,6 +497,26 @@ HANDLER(die) {
   return WEFT_OK;
 }
 
+int64_t puppet_fork(void) {
+  pid_t process = fork();
+  weft_assert(process >= 0);
+  if (process == 0) {
+    // Whoever waits for the end of what the test writes is not kept.
+    for (int i = 0; i <= STDERR_FILENO; i++) {
+      (void)close(i);
+    }
+    (void)alarm(600);
+    (void)pause();
+    _exit(0);
+  }
+  return process;
+}
+
+HANDLER(fork_one) {
+  *out_result = weft_int64(puppet_fork());
+  return WEFT_OK;
+}
+
 HANDLER(arm) {
   weft_crash_point_arm((uint64_t)int_of(arguments[0]));
   return WEFT_OK;
@@ -568,6 +588,7 @@ static const weft_endpoint_t endpoints[PUPPET_ENDPOINTS] = {
     [PUPPET_LOOKUP] = {"lookup", lookup, one_name, 1},
     [PUPPET_UNREGISTER] = {"unregister", unregister_name, one_name, 1},
     [PUPPET_DIE] = {"die", die, NULL, 0},
+    [PUPPET_FORK] = {"fork", fork_one, NULL, 0},
     [PUPPET_ARM] = {"arm", arm, one_number, 1},
     [PUPPET_STOP_OTHER] = {"stop_other", stop_other, errand, 3},
     [PUPPET_AWAIT_EXIT] = {"await_exit", await_exit, one_actor, 1},

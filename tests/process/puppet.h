@@ -74,6 +74,8 @@ enum {
   PUPPET_UNREGISTER,
   // () ends the process as kill -9 does
   PUPPET_DIE,
+  // () -> the process of a child, see `puppet_fork`
+  PUPPET_FORK,
   // (count) the process dies at that crash point from now on
   PUPPET_ARM,
   // (actor, mode, reason) stops another actor; (actor) waits for its end
@@ -128,6 +130,10 @@ weft_status_t puppet_try(weft_runtime_t* runtime, weft_actor_t actor,
 // Waits for a future, releases it, gives its outcome.
 weft_status_t puppet_await(weft_future_t* future, weft_value_t* out_value);
 weft_status_t puppet_end(weft_future_t* future);
+
+// A child of this process, which has all that it has open and does nothing. To
+// be killed by who knows of it; it ends by itself long after the test.
+int64_t puppet_fork(void);
 
 int64_t puppet_process(weft_runtime_t* runtime, weft_actor_t actor);
 puppet_figures_t puppet_figures(weft_runtime_t* runtime, weft_actor_t actor);

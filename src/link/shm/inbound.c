@@ -145,6 +145,13 @@ static void read_some(weft_shm_link_t* link) {
   }
 }
 
+// Takes all that had come before this side shut the socket down: that has an
+// end, and the hello may be in it.
+static void read_rest(weft_shm_link_t* link) {
+  while (link->broken == WEFT_OK && read_message(link)) {
+  }
+}
+
 // Takes the descriptors that were sent ahead of the frames that have come:
 // they are in the socket already, since its writer published afterwards. More
 // may have been taken: a descriptor is sent before it is counted.
@@ -336,6 +343,9 @@ static uint32_t finish(weft_shm_link_t* link, uint32_t attention) {
     return 0;
   }
   uint32_t count = 0;
+  if (is_closing) {
+    read_rest(link);
+  }
   if (link->broken == WEFT_OK && link->in.shared != NULL) {
     // Acquire: pairs with the peer's last store, before its socket was closed.
     count = deliver(

@@ -45,6 +45,20 @@ static void talk_and_die(int socket) {
   (void)kill(getpid(), SIGKILL);
 }
 
+// The test has its other end: what reads from it lives as long.
+static int lifeline[2];
+
+// A child of its own lives on, and holds the socket open.
+static void fork_talk_and_die(int socket) {
+  (void)close(lifeline[1]);
+  if (fork() == 0) {
+    char nothing;
+    (void)!read(lifeline[0], &nothing, 1);
+    _exit(0);
+  }
+  talk_and_die(socket);
+}
+
 static void die_at_once(int socket) {
   (void)socket;
   (void)kill(getpid(), SIGKILL);
@@ -106,6 +120,28 @@ static void what_was_flushed_before_a_death_arrives(void** state) {
   }
 }
 
+// Its death is known, and this side has not even read its hello.
+static void a_link_to_the_dead_is_closed_behind_its_last_words(void** state) {
+  (void)state;
+  for (int i = 0; i < 20; i++) {
+    int socket;
+    assert_int_equal(0, pipe(lifeline));
+    pid_t child = weft_side_fork(fork_talk_and_die, &socket);
+    weft_side_expect_exit(child, SIGKILL);
+    weft_one_end_t one;
+    weft_one_open(&one, 0, socket);
+    weft_link_close(one.link,
+                    weft_status_make(WEFT_STATUS_PEER_DIED, "it fell over"));
+    await_end(&one);
+    assert_int_equal(LAST_WORDS, one.notes.frame_count);
+    weft_kit_assert_status_says(WEFT_STATUS_PEER_DIED, "it fell over",
+                                weft_status_retain(one.notes.reason));
+    weft_one_close(&one);
+    (void)close(lifeline[0]);
+    (void)close(lifeline[1]);
+  }
+}
+
 static void a_death_before_the_hello_is_told(void** state) {
   (void)state;
   for (int i = 0; i < 20; i++) {
@@ -125,6 +161,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(frames_cross_between_processes),
       cmocka_unit_test(what_was_flushed_before_a_death_arrives),
+      cmocka_unit_test(a_link_to_the_dead_is_closed_behind_its_last_words),
       cmocka_unit_test(a_death_before_the_hello_is_told),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
