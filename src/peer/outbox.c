@@ -39,13 +39,19 @@ void weft_peer_wake_locked(weft_peer_t* peer) {
 
 // --- Writing ----------------------------------------------------------------
 
+weft_status_t weft_peer_check_link_locked(const weft_peer_t* peer) {
+  if (peer->reason != WEFT_OK) {
+    return weft_status_retain(peer->reason);
+  }
+  return peer->link != NULL ? WEFT_OK
+                            : weft_status_from_code(WEFT_STATUS_WOULD_BLOCK);
+}
+
 weft_status_t weft_peer_write_locked(weft_peer_t* peer, weft_frame_t* head,
                                      const void* payload, size_t payload_bytes,
                                      weft_link_room_t room) {
   void* place = NULL;
-  if (peer->link == NULL) {
-    return weft_status_from_code(WEFT_STATUS_WOULD_BLOCK);
-  }
+  WEFT_RETURN_IF_ERROR(weft_peer_check_link_locked(peer));
   size_t size_bytes = sizeof(*head) + payload_bytes;
   head->size_bytes = (uint32_t)size_bytes;
   WEFT_RETURN_IF_ERROR(weft_link_reserve(peer->link, size_bytes, room, &place));

@@ -458,11 +458,9 @@ weft_status_t weft_parcel_probe_locked(const weft_parcel_t* parcel,
                                        weft_peer_t* peer,
                                        weft_link_room_t room) {
   void* place = NULL;
+  WEFT_RETURN_IF_ERROR(weft_peer_check_link_locked(peer));
   // A reservation that is not committed is forgotten.
-  return peer->link != NULL
-             ? weft_link_reserve(peer->link, parcel->head.size_bytes, room,
-                                 &place)
-             : weft_status_from_code(WEFT_STATUS_WOULD_BLOCK);
+  return weft_link_reserve(peer->link, parcel->head.size_bytes, room, &place);
 }
 
 static weft_status_t show_segments_locked(const weft_cargo_t* cargo,
@@ -485,9 +483,7 @@ weft_status_t weft_parcel_write_locked(weft_parcel_t* parcel, weft_peer_t* peer,
     return weft_peer_write_locked(peer, &parcel->head, parcel->words,
                                   sizeof(uint64_t) * parcel->word_count, room);
   }
-  if (peer->link == NULL) {
-    return weft_status_from_code(WEFT_STATUS_WOULD_BLOCK);
-  }
+  WEFT_RETURN_IF_ERROR(weft_peer_check_link_locked(peer));
   void* place = NULL;
   size_t size_bytes = parcel->head.size_bytes;
   WEFT_RETURN_IF_ERROR(show_segments_locked(cargo, peer));

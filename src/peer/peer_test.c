@@ -373,6 +373,10 @@ static void one_that_is_said_to_be_dead_is_read_to_its_end(void** state) {
   weft_peers_lose(kit.members[0].runtime, 1, 1,
                   weft_status_make(WEFT_STATUS_PEER_DIED, "it fell over"));
   assert_int_equal(weft_peer_state(peer), WEFT_PEER_UP);
+  // Whoever writes to it meanwhile hears the same.
+  weft_kit_assert_status_says(
+      WEFT_STATUS_PEER_DIED, "it fell over",
+      weft_peer_kit_post(&kit, 0, 1, WEFT_ARGUMENTS(weft_int64(1))));
   weft_peer_kit_run(&kit);
   assert_int_equal(kit.members[0].frame_count, 2);
   assert_int_equal(kit.members[0].died[1], 1);

@@ -70,6 +70,11 @@ static inline weft_peer_t* weft_peers_at(const weft_peers_t* peers,
              : NULL;
 }
 
+// Whether there is a link that can be written to. The lock is held. Errors:
+// WOULD_BLOCK (a code alone): not yet, or no more; else why this side closes
+// it, or the peer is dead.
+weft_status_t weft_peer_check_link_locked(const weft_peer_t* peer);
+
 // The life of a rank that a holder names; NULL when it is not known. Takes the
 // lock of the peers.
 weft_peer_t* weft_peers_life(weft_peers_t* peers, weft_holder_t holder);
