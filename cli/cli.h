@@ -20,7 +20,9 @@ typedef enum weft_cli_exit {
   WEFT_CLI_NOT_FOUND = 3,
   WEFT_CLI_UNREACHABLE = 5,
   WEFT_CLI_TIMEOUT = 6,
-  WEFT_CLI_EXHAUSTED = 7
+  WEFT_CLI_EXHAUSTED = 7,
+  // Nobody reads its output any more: what a shell says of SIGPIPE.
+  WEFT_CLI_ABANDONED = 141
 } weft_cli_exit_t;
 
 // The command line of one verb, parsed.
@@ -87,11 +89,16 @@ void weft_cli_print_help(void);
 // fits. Owns: takes `status` over; it is not OK.
 weft_cli_exit_t weft_cli_report(weft_status_t status);
 
-// "weft: " and a line for standard error.
+// From here on it is this verb that complains.
+void weft_cli_set_verb(const char* verb);
+
+// For standard error, each line behind "weft VERB: ", or "weft: " before there
+// is a verb.
 void weft_cli_complain(const char* format, ...) WEFT_PRINTF(1, 2);
 
 // Flushes standard output; FAILED, with a complaint, when that or anything
-// before did not get through (a full disk, a closed pipe).
+// before did not get through (a full disk); ABANDONED, without one, when nobody
+// reads it any more.
 weft_cli_exit_t weft_cli_finish(weft_cli_exit_t exit_code);
 
 #endif  // WEFT_CLI_CLI_H_

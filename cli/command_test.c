@@ -187,7 +187,37 @@ static void output_that_cannot_be_written_ends_with_1(void** state) {
   for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
     outcome_t outcome = run_with(&full, lines[i]);
     assert_int_equal(1, outcome.exit_code);
-    assert_non_null(strstr(outcome.err, "weft: "));
+    assert_non_null(strstr(outcome.err, ": cannot write to standard output"));
+    forget(&outcome);
+  }
+}
+
+// Each line on standard error says who speaks.
+static void every_line_of_an_error_begins_with_the_command(void** state) {
+  (void)state;
+  static const char* const lines[][2] = {
+      {"list nobody-has-this-name", "weft list: "},
+      {"list --jsn", "weft list: "},
+      {"list a b", "weft list: "},
+      {"doctor --json=1", "weft doctor: "},
+      {"run -n 1", "weft run: "},
+      {"run -n 1 ./no-such-program", "weft run: "},
+      {"run -n 1 --name ? true", "weft run: "},
+      {"bench xyzzy", "weft bench: "},
+      {"xyzzy", "weft: "},
+      {"--xyzzy", "weft: "},
+  };
+  for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+    outcome_t outcome = run_with(&usual, lines[i][0]);
+    assert_true(outcome.exit_code != 0);
+    assert_true(outcome.err[0] != '\0');
+    char* rest = NULL;
+    for (const char* line = strtok_r(outcome.err, "\n", &rest); line != NULL;
+         line = strtok_r(NULL, "\n", &rest)) {
+      if (strncmp(line, lines[i][1], strlen(lines[i][1])) != 0) {
+        fail_msg("weft %s: '%s'", lines[i][0], line);
+      }
+    }
     forget(&outcome);
   }
 }
@@ -392,6 +422,7 @@ int main(void) {
       cmocka_unit_test(what_was_meant_is_guessed),
       cmocka_unit_test(a_bench_that_does_not_exist_ends_with_3),
       cmocka_unit_test(output_that_cannot_be_written_ends_with_1),
+      cmocka_unit_test(every_line_of_an_error_begins_with_the_command),
       cmocka_unit_test(color_is_for_terminals_and_for_those_who_ask),
       cmocka_unit_test(each_line_of_bench_json_is_a_sound_result),
       cmocka_unit_test(every_case_of_actors_works),

@@ -124,7 +124,9 @@ static weft_cli_exit_t run_doctor(const weft_cli_call_t* call) {
   }
   look_at_all(&report);
   if (is_json && !write_json(&report)) {
-    weft_cli_complain("the report could not be written");
+    if (!ferror(stdout)) {
+      weft_cli_complain("no memory for the report");
+    }
     return WEFT_CLI_FAILED;
   }
   if (!is_json) {

@@ -105,6 +105,8 @@ static weft_status_t join(const weft_list_t* list, weft_runtime_t** out) {
   const weft_runtime_options_t runtime_options = {
       .name = "weft list",
       .worker_count = 1,
+      // Each rank may keep one waiting that asks it.
+      .spare_thread_limit = WEFT_LIST_RANK_LIMIT,
       // Of questions that cannot even be asked.
       .default_timeout_ns = list->timeout_ns,
   };
@@ -121,10 +123,35 @@ static weft_status_t join(const weft_list_t* list, weft_runtime_t** out) {
   return weft_runtime_create(&runtime_options, out);
 }
 
+// Asks one rank. Waits for one that has made no runtime so far.
+static weft_status_t ask_rank(weft_runtime_t* runtime, void* user,
+                              const weft_value_t* arguments,
+                              weft_value_t* out_result) {
+  int64_t rank = 0;
+  weft_future_t* report = NULL;
+  (void)user;
+  WEFT_RETURN_IF_ERROR(weft_value_as_int64(arguments[0], &rank));
+  WEFT_RETURN_IF_ERROR(weft_runtime_report(runtime, (uint32_t)rank, &report));
+  weft_status_t status =
+      weft_future_get(report, WEFT_TIME_INFINITE, out_result);
+  weft_future_release(report);
+  return status;
+}
+
+static const weft_parameter_t rank_parameter = {"rank", WEFT_KIND_INT64};
+static const weft_function_t ask_function = {
+    .name = "ask",
+    .run = ask_rank,
+    .parameters = &rank_parameter,
+    .parameter_count = 1,
+};
+
 static void ask(weft_list_t* list, weft_runtime_t* runtime, uint32_t rank) {
   weft_list_rank_t* entry = &list->ranks[list->rank_count++];
   *entry = (weft_list_rank_t){.rank = rank};
-  entry->status = weft_runtime_report(runtime, rank, &entry->future);
+  entry->status =
+      weft_async_run(runtime, NULL, &ask_function,
+                     WEFT_ARGUMENTS(weft_int64(rank)), &entry->future);
 }
 
 static int64_t number_of(weft_value_t report, const char* key) {

@@ -334,6 +334,38 @@ static void a_program_of_a_job_may_look_at_it(void** state) {
   forget(run);
 }
 
+// One after another they would outlast any test.
+static void silent_ranks_are_asked_at_once(void** state) {
+  (void)state;
+  const char* name = name_of("silent");
+  run_t* job = start(WORDS("-n", "100", "--name", name, "sh", "-c",
+                           "echo ready; exec sleep 1000"));
+  read_until(job, "ready");
+  run_t* run = list(WORDS(name, "--timeout", "3"));
+  assert_exit(run, 6);
+  assert_says(run, "rank 0  does not answer within 3 s");
+  assert_says(run, "rank 99  does not answer within 3 s");
+  forget(run);
+  assert_int_equal(0, kill(job->process, SIGTERM));
+  finish(job);
+  assert_exit(job, 128 + SIGTERM);
+  forget(job);
+}
+
+static void nobody_need_read_what_is_listed(void** state) {
+  (void)state;
+  const char* name = name_of("unread");
+  run_t* job = start_job(name);
+  run_t* run = start_verb(&(setting_t){0}, "list", WORDS(name));
+  (void)close(run->out);
+  run->out = -1;
+  finish(run);
+  assert_exit(run, 141);
+  assert_string_equal("", run->err_text);
+  forget(run);
+  end_job(job);
+}
+
 int main(int argc, char** argv) {
   const weft_runtime_options_t options = {.classes = classes, .class_count = 1};
   if (argc > 1) {
@@ -352,6 +384,8 @@ int main(int argc, char** argv) {
       cmocka_unit_test(a_rank_that_is_stopped_is_shown_as_such),
       cmocka_unit_test(those_that_joined_are_shown_while_they_are_there),
       cmocka_unit_test(a_program_of_a_job_may_look_at_it),
+      cmocka_unit_test(silent_ranks_are_asked_at_once),
+      cmocka_unit_test(nobody_need_read_what_is_listed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

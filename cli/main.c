@@ -2,6 +2,7 @@
 //
 // weft [OPTION...] VERB [OPTION...] [OPERAND...]
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,7 @@ static weft_cli_exit_t run_verb(const weft_cli_verb_t* verb, int argc,
                                 char** argv, weft_cli_value_t* common) {
   char command[64];
   (void)snprintf(command, sizeof(command), "weft %s", verb->name);
+  weft_cli_set_verb(verb->name);
   weft_cli_value_t own[WEFT_CLI_OPTION_LIMIT] = {{0}};
   weft_cli_parser_t parser = {
       .command = command,
@@ -50,9 +52,8 @@ static weft_cli_exit_t run_verb(const weft_cli_verb_t* verb, int argc,
       .color = may_color(&common[WEFT_CLI_COMMON_COLOR]),
   };
   if (call.argument_count > verb->operand_limit) {
-    weft_cli_complain("%s: '%s' is one word too many; try 'weft %s --help'",
-                      verb->name, call.arguments[verb->operand_limit],
-                      verb->name);
+    weft_cli_complain("'%s' is one word too many; try 'weft %s --help'",
+                      call.arguments[verb->operand_limit], verb->name);
     return WEFT_CLI_USAGE;
   }
   return verb->run(&call);
@@ -90,5 +91,8 @@ static weft_cli_exit_t run(int argc, char** argv) {
 }
 
 int main(int argc, char** argv) {
+  // A reader that goes away is an error of the write: a runtime is to leave its
+  // job in order, and ranks that run are to run on.
+  (void)signal(SIGPIPE, SIG_IGN);
   return (int)weft_cli_finish(run(argc, argv));
 }

@@ -68,7 +68,8 @@ static void begin_complaint(const weft_cli_parser_t* parser) {
 }
 
 static void end_complaint(const weft_cli_parser_t* parser) {
-  (void)fprintf(stderr, "\nTry '%s --help'.\n", parser->command);
+  (void)fprintf(stderr, "\n%s: try '%s --help'\n", parser->command,
+                parser->command);
 }
 
 static void complain_of_unknown(const weft_cli_parser_t* parser,

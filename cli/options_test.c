@@ -205,7 +205,7 @@ static void words_that_are_no_choice_are_refused(void** state) {
 static void complaints_say_where_help_is(void** state) {
   (void)state;
   assert_says("weft test: ", "--zzzzz");
-  assert_says("Try 'weft test --help'.", "--zzzzz");
+  assert_says("weft test: try 'weft test --help'\n", "--zzzzz");
 }
 
 int main(void) {

@@ -5,7 +5,6 @@
 #include "cli/run.h"
 
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,16 +56,6 @@ static const weft_cli_option_t options[RUN_COUNT] = {
                   "end the job when any rank fails, not only rank 0", 0, 0,
                   NULL},
 };
-
-void weft_run_complain(const char* format, ...) {
-  // One write, so that lines of ranks do not get in between.
-  char text[1024];
-  va_list arguments;
-  va_start(arguments, format);
-  (void)vsnprintf(text, sizeof(text), format, arguments);
-  va_end(arguments);
-  (void)fprintf(stderr, "weft run: %s\n", text);
-}
 
 // --- The end ----------------------------------------------------------------
 
@@ -157,7 +146,7 @@ static void on_fence(uv_timer_t* timer) {
 // nothing else ends a process that is stopped.
 static void fence(weft_run_t* run, weft_run_rank_t* rank, const char* how) {
   rank->was_given_up = true;
-  weft_run_complain("%s", how);
+  weft_cli_complain("%s", how);
   (void)uv_timer_init(&run->loop, &rank->fence);
   rank->fence.data = rank;
   (void)uv_timer_start(&rank->fence, on_fence, run->settings->grace_s * 1000,
@@ -199,7 +188,7 @@ static void show_flight(weft_run_t* run, uint32_t rank) {
   }
   weft_status_t status = weft_flight_show(flight, EVENTS_SHOWN, STDERR_FILENO);
   if (status != WEFT_OK) {
-    weft_run_complain("rank %u: %s", rank, weft_status_message(status));
+    weft_cli_complain("rank %u: %s", rank, weft_status_message(status));
     weft_status_release(status);
   }
 }
@@ -210,11 +199,11 @@ static void report(weft_run_t* run, const weft_run_rank_t* rank,
   char text[128];
   weft_job_host_describe(run->host, rank->rank, ending, text, sizeof(text));
   if (rank->was_killed && ending->signal_number == SIGKILL) {
-    weft_run_complain("%s, as it did not end when it was told to", text);
+    weft_cli_complain("%s, as it did not end when it was told to", text);
   } else if (rank->was_told || run->stop_signal != 0) {
     return;
   } else {
-    weft_run_complain("%s", text);
+    weft_cli_complain("%s", text);
   }
   if (ending->signal_number != 0 && run->stop_signal == 0) {
     show_flight(run, rank->rank);
@@ -346,7 +335,7 @@ static void start_all(weft_run_t* run) {
 static int run_loop(weft_run_t* run) {
   int error = uv_loop_init(&run->loop);
   if (error != 0) {
-    weft_run_complain("no event loop: %s", uv_strerror(error));
+    weft_cli_complain("no event loop: %s", uv_strerror(error));
     return WEFT_CLI_EXHAUSTED;
   }
   error = watch(run);
@@ -357,7 +346,7 @@ static int run_loop(weft_run_t* run) {
     (void)uv_run(&run->loop, UV_RUN_NOWAIT);
     start_all(run);
   } else {
-    weft_run_complain("cannot watch over a job: %s", uv_strerror(error));
+    weft_cli_complain("cannot watch over a job: %s", uv_strerror(error));
     run->exit_code = WEFT_CLI_EXHAUSTED;
     finish(run);
   }
@@ -383,7 +372,7 @@ static int run_job(const weft_run_settings_t* settings) {
   if (run.ranks != NULL) {
     exit_code = run_loop(&run);
   } else {
-    weft_run_complain("no memory for %u ranks", settings->size);
+    weft_cli_complain("no memory for %u ranks", settings->size);
   }
   free(run.ranks);
   weft_job_host_destroy(run.host);
@@ -396,7 +385,7 @@ static bool check_environment(const weft_cli_value_t* value) {
   for (size_t i = 0; i < value->text_count; i++) {
     const char* equals = strchr(value->texts[i], '=');
     if (equals == NULL || equals == value->texts[i]) {
-      weft_run_complain("--env '%s' is not of the form NAME=VALUE",
+      weft_cli_complain("--env '%s' is not of the form NAME=VALUE",
                         value->texts[i]);
       return false;
     }
@@ -407,7 +396,7 @@ static bool check_environment(const weft_cli_value_t* value) {
 static weft_cli_exit_t run_run(const weft_cli_call_t* call) {
   const weft_cli_value_t* values = call->values;
   if (!values[RUN_RANKS].is_set || call->argument_count == 0) {
-    weft_run_complain(values[RUN_RANKS].is_set
+    weft_cli_complain(values[RUN_RANKS].is_set
                           ? "no program given; try 'weft run --help'"
                           : "-n N is missing: how many processes to start; "
                             "try 'weft run --help'");
@@ -427,8 +416,6 @@ static weft_cli_exit_t run_run(const weft_cli_call_t* call) {
       .ends_on_failure = values[RUN_ENDS].is_set,
       .command = call->arguments,
   };
-  // A reader of the output that goes away does not end the job.
-  (void)signal(SIGPIPE, SIG_IGN);
   return (weft_cli_exit_t)run_job(&settings);
 }
 

@@ -89,11 +89,6 @@ struct weft_run {
   uint64_t started_ns;
 };
 
-// --- run.c ------------------------------------------------------------------
-
-// A line for standard error, which begins with "weft run: ".
-void weft_run_complain(const char* format, ...) WEFT_PRINTF(1, 2);
-
 // --- run_child.c ------------------------------------------------------------
 
 // Starts the process of a rank. `exited` is called when it has been reaped.

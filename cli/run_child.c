@@ -201,25 +201,25 @@ static int spawn(weft_run_rank_t* rank, char** environment,
 static int complain_of_spawn(const weft_run_rank_t* rank, int error) {
   const char* program = rank->run->settings->command[0];
   if (error == UV_ENOENT) {
-    weft_run_complain("'%s' is not found: give a path, or a program on PATH",
+    weft_cli_complain("'%s' is not found: give a path, or a program on PATH",
                       program);
     return EXIT_NO_PROGRAM;
   }
   if (error == UV_EMFILE || error == UV_ENFILE) {
-    weft_run_complain(
+    weft_cli_complain(
         "rank %u cannot be started: %s; raise the limit of open files "
         "(ulimit -n) to at least %u",
         rank->rank, uv_strerror(error), rank->run->settings->size * 4 + 64);
     return WEFT_CLI_EXHAUSTED;
   }
   if (error == UV_EAGAIN || error == UV_ENOMEM) {
-    weft_run_complain(
+    weft_cli_complain(
         "rank %u cannot be started: %s; use fewer ranks, or raise the limit "
         "of processes (ulimit -u)",
         rank->rank, uv_strerror(error));
     return WEFT_CLI_EXHAUSTED;
   }
-  weft_run_complain("'%s' cannot be run: %s", program, uv_strerror(error));
+  weft_cli_complain("'%s' cannot be run: %s", program, uv_strerror(error));
   return EXIT_CANNOT_RUN;
 }
 

@@ -89,7 +89,8 @@ void weft_cli_print_help(void) {
   weft_cli_print_options(weft_cli_main_options, WEFT_CLI_MAIN_COUNT);
   (void)printf(
       "\nExit codes: 0 ok, 1 failed, 2 wrong command line, 3 not found,\n"
-      "5 unreachable, 6 timeout, 7 out of some resource. 'run' ends as its\n"
-      "program does.\n"
+      "5 unreachable, 6 timeout, 7 out of some resource, 141 nobody reads "
+      "what\n"
+      "it writes. 'run' ends as its program does.\n"
       "'weft help VERB' tells more of a verb.\n");
 }
