@@ -85,10 +85,11 @@ typedef struct weft_runtime_options {
 //     microseconds first if that paid lately.
 // Errors: INVALID_ARGUMENT for a class table that is not sound (two classes
 // of one name, a missing handler, too many parameters), and when
-// `simulate_with` is no simulation; RESOURCE_EXHAUSTED. In a job also
-// NOT_FOUND when there is none of that name, PERMISSION_DENIED when it is
-// another user's, FAILED_PRECONDITION when its launcher is of another version,
-// PEER_DIED, CANCELLED and CLOSED when it has ended, DEADLINE_EXCEEDED.
+// `simulate_with` is no simulation, or WEFT_JOB_FD is junk; RESOURCE_EXHAUSTED.
+// In a job also NOT_FOUND when there is none of that name, PERMISSION_DENIED
+// when it is another user's, FAILED_PRECONDITION when its launcher is of
+// another version, PEER_DIED, CANCELLED and CLOSED when it has ended,
+// DEADLINE_EXCEEDED.
 WEFT_API WEFT_MUST_USE weft_status_t weft_runtime_create(
     const weft_runtime_options_t* options, weft_runtime_t** out_runtime);
 

@@ -59,29 +59,42 @@ static _Atomic uint64_t taken_place;
 // A job that was joined by its name.
 #define PLACE_JOINED UINT64_MAX
 
-// The control socket that the launcher named; false when there is none, or the
+// Reads digits up to `end`; false when something else stands there.
+static bool read_digits(const char** text, char end, uint64_t* out_number) {
+  char* behind = NULL;
+  // strtoull takes blanks and a sign as well.
+  bool is_number = **text >= '0' && **text <= '9';
+  *out_number = strtoull(*text, &behind, 10);
+  is_number = is_number && *behind == end;
+  *text = is_number && end != '\0' ? behind + 1 : behind;
+  return is_number;
+}
+
+// The control socket that the launcher named; -1 when there is none, or the
 // number means another file: a process further down has inherited the variable
-// and not the socket.
-static bool find_inherited(int* out_socket, uint64_t* out_inode) {
+// and not the socket. Errors: INVALID_ARGUMENT for what no launcher writes.
+static weft_status_t find_inherited(int* out_socket, uint64_t* out_inode) {
+  const char* text = weft_sys_environment(WEFT_JOB_VARIABLE_DESCRIPTOR);
+  const char* rest = text;
+  uint64_t descriptor = 0;
   *out_socket = -1;
   *out_inode = 0;
-  const char* text = weft_sys_environment(WEFT_JOB_VARIABLE_DESCRIPTOR);
-  if (text == NULL || text[0] < '0' || text[0] > '9') {
-    return false;
+  if (text == NULL || text[0] == '\0') {
+    return WEFT_OK;
   }
-  char* end = NULL;
-  unsigned long descriptor = strtoul(text, &end, 10);
-  if (*end != ':' || descriptor > INT32_MAX) {
-    return false;
+  if (!read_digits(&rest, ':', &descriptor) || descriptor > INT32_MAX ||
+      !read_digits(&rest, '\0', out_inode) || *out_inode == 0) {
+    return weft_status_make(
+        WEFT_STATUS_INVALID_ARGUMENT,
+        WEFT_JOB_VARIABLE_DESCRIPTOR
+        " is '%s', and should be DESCRIPTOR:INODE: the launcher of a job sets "
+        "it for its ranks, and nobody else; unset it",
+        text);
   }
-  uint64_t inode = strtoull(end + 1, &end, 10);
-  if (*end != '\0' || inode == 0 ||
-      inode != weft_local_inode((int)descriptor)) {
-    return false;
+  if (*out_inode == weft_local_inode((int)descriptor)) {
+    *out_socket = (int)descriptor;
   }
-  *out_socket = (int)descriptor;
-  *out_inode = inode;
-  return true;
+  return WEFT_OK;
 }
 
 static bool take(uint64_t place) {
@@ -242,7 +255,8 @@ weft_status_t weft_job_client_create(const weft_allocator_t* allocator,
   *out_client = NULL;
   int socket = -1;
   uint64_t inode = 0;
-  bool is_inherited = find_inherited(&socket, &inode);
+  WEFT_RETURN_IF_ERROR(find_inherited(&socket, &inode));
+  bool is_inherited = socket >= 0;
   const char* job = weft_sys_environment(WEFT_JOB_VARIABLE_JOIN);
   bool is_named = job != NULL && job[0] != '\0';
   if ((!is_inherited && !is_named) ||

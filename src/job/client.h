@@ -87,7 +87,8 @@ typedef struct weft_job_events {
 // Takes the place that the environment gives to this process. OK and NULL when
 // it gives none, or when a runtime of this process has taken it before.
 // Blocks: until the host has answered, or `deadline_ns`.
-// Errors: DEADLINE_EXCEEDED; NOT_FOUND when no such job runs;
+// Errors: INVALID_ARGUMENT for a variable that no launcher writes;
+// DEADLINE_EXCEEDED; NOT_FOUND when no such job runs;
 // PERMISSION_DENIED when it is another user's; PEER_DIED when its host is
 // gone; CANCELLED when it ends; FAILED_PRECONDITION when it is of another
 // version; RESOURCE_EXHAUSTED.

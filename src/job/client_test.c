@@ -40,13 +40,33 @@ static int take_place(job_kit_host_t* kit, uint32_t rank) {
 static void without_a_job(void* user) {
   (void)user;
   assert_null(create());
-  // What else may stand in the variable means nothing.
-  static const char* const values[] = {
-      "", "3", "x", "3:", "0:1", "-1:5", "99999999999:1", "0:1x", ":1"};
+  // A socket that a process further up had means nothing here.
+  static const char* const values[] = {"", "0:1", "2147483647:1"};
   for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
     assert_int_equal(0, setenv(WEFT_JOB_VARIABLE_DESCRIPTOR, values[i], 1));
     assert_null(create());
   }
+}
+
+static void with_junk_for_a_place(void* user) {
+  (void)user;
+  static const char* const values[] = {
+      "3", "x", "3:", "-1:5", "99999999999:1", "0:1x", ":1", "0:0", " 0:1"};
+  for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+    weft_job_client_t* client = NULL;
+    char text[64];
+    (void)snprintf(text, sizeof(text), "WEFT_JOB_FD is '%s'", values[i]);
+    assert_int_equal(0, setenv(WEFT_JOB_VARIABLE_DESCRIPTOR, values[i], 1));
+    weft_kit_assert_status_says(
+        WEFT_STATUS_INVALID_ARGUMENT, text,
+        weft_job_client_create(NULL, job_kit_deadline_ns(), &client));
+    assert_null(client);
+  }
+}
+
+static void a_place_that_makes_no_sense_is_told(void** state) {
+  (void)state;
+  run_alone(with_junk_for_a_place, NULL);
 }
 
 static void a_process_that_is_in_no_job_gets_no_place(void** state) {
@@ -339,6 +359,7 @@ static void memory_may_be_missing_anywhere(void** state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_process_that_is_in_no_job_gets_no_place),
+      cmocka_unit_test(a_place_that_makes_no_sense_is_told),
       cmocka_unit_test(the_first_runtime_of_a_process_takes_the_place),
       cmocka_unit_test(a_forked_child_is_in_no_job),
       cmocka_unit_test(the_number_of_another_socket_is_not_taken_for_it),
