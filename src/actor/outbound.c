@@ -503,13 +503,12 @@ static weft_status_t init(outbound_t* outbound, weft_runtime_t* runtime,
   return WEFT_OK;
 }
 
-// What failed because the peer is dead says who wanted what of it. Owns: takes
+// What failed because the peer is lost says who wanted what of it. Owns: takes
 // `status` over.
 static weft_status_t explain(const outbound_t* outbound, uint32_t endpoint,
                              weft_status_t status) {
   if (weft_status_code(status) != WEFT_STATUS_PEER_DIED ||
-      outbound->peer == NULL ||
-      weft_peer_state(outbound->peer) != WEFT_PEER_DEAD) {
+      outbound->peer == NULL || !weft_peer_is_lost(outbound->peer)) {
     return status;
   }
   char callee[NAME_BYTES];

@@ -482,6 +482,13 @@ void weft_peer_break(weft_peer_t* peer, weft_status_t reason) {
   weft_mutex_unlock(&peer->lock);
 }
 
+bool weft_peer_is_lost(weft_peer_t* peer) {
+  weft_mutex_lock(&peer->lock);
+  bool is_lost = peer->reason != WEFT_OK;
+  weft_mutex_unlock(&peer->lock);
+  return is_lost;
+}
+
 weft_status_t weft_peer_death(weft_peer_t* peer, const char* what) {
   weft_mutex_lock(&peer->lock);
   weft_status_t cause = weft_status_retain(peer->reason);

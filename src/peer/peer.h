@@ -311,6 +311,10 @@ static inline bool weft_peer_is_refused(const weft_peer_t* peer) {
          !atomic_load_explicit(&peer->is_wanted, memory_order_relaxed);
 }
 
+// It is dead, or will be in a moment: this side closes the link to it. Takes
+// the lock.
+bool weft_peer_is_lost(weft_peer_t* peer);
+
 // A status for what ends because of the peer's end, or as the link to it was
 // refused. Takes the lock.
 weft_status_t weft_peer_death(weft_peer_t* peer, const char* what);

@@ -124,9 +124,43 @@ static void an_answer_comes_also_when_what_it_lends_is_lost(void** state) {
   weft_kit_for_some_seeds(300, play, NULL);
 }
 
+static void call_the_dying(weft_kit_random_t* random, void* user) {
+  static const weft_class_t* const classes[] = {&lender_class};
+  const job_options_t options = {
+      .size = MEMBERS, .classes = classes, .class_count = 1};
+  job_t job;
+  weft_future_t* future = NULL;
+  (void)user;
+  job_open(&job, random, &options);
+  weft_actor_t lender = lend(&job);
+  weft_runtime_t* runtime = job.members[OWNER].runtime;
+  job_kill(&job, LENDER);
+  weft_peers_lose(runtime, LENDER, 1,
+                  weft_status_make(WEFT_STATUS_PEER_DIED, "it fell over"));
+  // Nothing has run: the link is there.
+  weft_status_t status =
+      weft_call(runtime, lender, ENDPOINT_GIVE, NULL, NULL, &future);
+  assert_string_equal("it fell over",
+                      weft_status_message(weft_status_root(status)));
+  weft_kit_assert_status_says(WEFT_STATUS_PEER_DIED, "cannot reach lender#",
+                              status);
+  assert_null(future);
+  (void)job_run(&job, UINT64_MAX);
+  weft_value_release(kept);
+  job_close(&job);
+}
+
+static void who_calls_one_that_is_said_to_be_dead_hears_what_is_lost(
+    void** state) {
+  (void)state;
+  weft_kit_for_some_seeds(1, call_the_dying, NULL);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(an_answer_comes_also_when_what_it_lends_is_lost),
+      cmocka_unit_test(
+          who_calls_one_that_is_said_to_be_dead_hears_what_is_lost),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
