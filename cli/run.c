@@ -89,11 +89,19 @@ static void tell_deaf(weft_run_t* run, bool spares_finished) {
   }
 }
 
+// One that is stopped could not do what it was told, and would be waited for.
+static void wake_all(const weft_run_t* run) {
+  for (uint32_t i = 0; i < run->settings->size; i++) {
+    signal_rank(&run->ranks[i], SIGCONT);
+  }
+}
+
 // Ends the job in order. Owns: takes `reason` over.
 static void stop(weft_run_t* run, weft_status_t reason, bool spares_finished) {
   weft_job_host_stop(run->host, reason);
   run->is_stopping = true;
   tell_deaf(run, spares_finished);
+  wake_all(run);
   (void)uv_timer_start(&run->grace, on_grace, run->settings->grace_s * 1000, 0);
 }
 
@@ -437,6 +445,14 @@ const weft_cli_verb_t weft_cli_run = {
         "The job ends when rank 0 does. Ctrl-C, SIGTERM or SIGHUP ends it in\n"
         "order, a second one at once. A rank that fails is told of to the\n"
         "others, and rank 0 decides what to do.\n"
+        "\n"
+        "At the end ranks are told by their runtimes, those without one by\n"
+        "SIGTERM; those that are stopped are woken by SIGCONT. Who has not "
+        "ended\n"
+        "after the grace is killed. If rank 0 had no runtime and did not "
+        "fail,\n"
+        "the others are taken for the like, and waited for as long as they "
+        "run.\n"
         "\n"
         "Exits with 0 if all ranks did, else as the first that failed: 128\n"
         "more than the signal if one ended it. 127: no such program; 126: it\n"

@@ -58,6 +58,9 @@ static int be_member(const char* what, const char* text) {
   if (strcmp(what, "crash") == 0 && place->rank == 1) {
     (void)kill(getpid(), SIGKILL);
   }
+  if (strcmp(what, "sleep") == 0) {
+    (void)raise(SIGSTOP);
+  }
   if (strcmp(what, "connect") == 0 && place->rank == 0) {
     weft_status_release(weft_job_client_connect(client, 1));
   }
@@ -68,7 +71,7 @@ static int be_member(const char* what, const char* text) {
   bool is_done = strcmp(what, "done") == 0 && place->rank == 0;
   if (is_done && place->size > 1) {
     job_kit_expect(&member, "joined 1.1");
-  } else if (!is_done) {
+  } else if (!is_done && strcmp(what, "leave") != 0) {
     job_kit_expect(&member, text);
     say("heard %s", strstr(member.log, text));
   }
@@ -401,6 +404,39 @@ static void a_second_signal_ends_it_at_once(void** state) {
   forget(run);
 }
 
+// As the kernel has it: 'T' for one that is stopped.
+static char state_of(int process) {
+  char path[64];
+  char line[512] = "";
+  (void)snprintf(path, sizeof(path), "/proc/%d/stat", process);
+  FILE* file = fopen(path, "re");
+  const char* name = file != NULL && fgets(line, sizeof(line), file) != NULL
+                         ? strrchr(line, ')')
+                         : NULL;
+  if (file != NULL) {
+    (void)fclose(file);
+  }
+  return name != NULL ? name[2] : '\0';
+}
+
+// Waits until the process of rank 0 is stopped.
+static void await_stopped(const run_t* run) {
+  char path[64];
+  char state = '\0';
+  int process = 0;
+  (void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children", run->process,
+                 run->process);
+  while (state != 'T') {
+    FILE* file = fopen(path, "re");
+    bool is_read = file != NULL && fscanf(file, "%d", &process) == 1;
+    if (file != NULL) {
+      (void)fclose(file);
+    }
+    state = is_read ? state_of(process) : '\0';
+    weft_sys_yield();
+  }
+}
+
 static void those_that_do_not_end_in_time_are_killed(void** state) {
   (void)state;
   run_t* run = start(WORDS("-n", "1", "--grace", "0", "sh", "-c", be_deaf));
@@ -410,6 +446,36 @@ static void those_that_do_not_end_in_time_are_killed(void** state) {
   assert_exit(run, 143);
   assert_says(run, "as it did not end when it was told to");
   forget(run);
+}
+
+// Rank 1 would stay for ever, and nobody else waits that long.
+static void rank_0_does_not_wait_for_one_without_a_runtime(void** state) {
+  (void)state;
+  char script[4300];
+  (void)snprintf(script, sizeof(script),
+                 "if [ $RANK = 0 ]; then exec %s leave -; fi; exec sleep 1000",
+                 self_path);
+  assert_run(WORDS("-n", "2", "--grace", "86400", "sh", "-c", script), 0,
+             "place 0 of 2");
+}
+
+static void ranks_that_are_stopped_are_woken_to_end(void** state) {
+  (void)state;
+  static const char stop_and_end[] =
+      "trap 'echo woken; exit 0' TERM; kill -STOP $$; "
+      "while :; do sleep 0.01; done";
+  const char* const kinds[][3] = {{"sh", "-c", stop_and_end},
+                                  {self_path, "sleep", "ended"}};
+  for (int i = 0; i < 2; i++) {
+    run_t* run = start(WORDS("-n", "1", "--grace", "86400", kinds[i][0],
+                             kinds[i][1], kinds[i][2]));
+    await_stopped(run);
+    assert_int_equal(0, kill(run->process, SIGTERM));
+    finish(run);
+    assert_exit(run, 143);
+    assert_says(run, i == 0 ? "woken" : "heard ended");
+    forget(run);
+  }
 }
 
 // --- Members ----------------------------------------------------------------
@@ -599,6 +665,8 @@ int main(int argc, char** argv) {
       cmocka_unit_test(a_signal_ends_the_job_in_order),
       cmocka_unit_test(a_second_signal_ends_it_at_once),
       cmocka_unit_test(those_that_do_not_end_in_time_are_killed),
+      cmocka_unit_test(rank_0_does_not_wait_for_one_without_a_runtime),
+      cmocka_unit_test(ranks_that_are_stopped_are_woken_to_end),
       cmocka_unit_test(programs_take_their_places),
       cmocka_unit_test(a_member_that_is_killed_is_told_of),
       cmocka_unit_test(one_that_does_not_answer_is_killed),
