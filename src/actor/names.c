@@ -2,6 +2,8 @@
 
 #include "actor/names.h"
 
+#include <stdio.h>
+
 #include "actor/remote.h"
 #include "actor/roster.h"
 #include "async/future_internal.h"
@@ -43,6 +45,8 @@ typedef struct lookup {
   weft_dlist_node_t node;
   name_t* name;
   weft_timer_t deadline;
+  // How long it may wait, for the message.
+  int64_t timeout_ns;
 } lookup_t;
 
 static const weft_future_class_t lookup_class = {
@@ -455,12 +459,15 @@ void weft_names_forget(weft_actor_layer_t* layer, weft_cold_t* cold) {
 // --- Looking up -------------------------------------------------------------
 
 // Takes a look-up off, with its reference; false when somebody answers it.
-static bool take_lookup(weft_actor_layer_t* layer, lookup_t* lookup) {
+// `out_text` is the name.
+static bool take_lookup(weft_actor_layer_t* layer, lookup_t* lookup,
+                        char out_text[NAME_BYTES_LIMIT + 1]) {
   weft_names_t* names = layer->names;
   name_t* unused = NULL;
   weft_mutex_lock(&names->lock);
   name_t* name = lookup->name;
   if (name != NULL) {
+    (void)snprintf(out_text, NAME_BYTES_LIMIT + 1, "%s", name->text);
     weft_dlist_remove(&lookup->node);
     lookup->name = NULL;
     unused = take_if_unused(names, name);
@@ -474,11 +481,13 @@ static void deadline_passed(weft_timer_t* timer, void* user) {
   (void)timer;
   lookup_t* lookup = user;
   weft_runtime_t* runtime = lookup->future.runtime;
-  if (take_lookup(weft_actor_layer_of(runtime), lookup)) {
+  char text[NAME_BYTES_LIMIT + 1];
+  if (take_lookup(weft_actor_layer_of(runtime), lookup, text)) {
     weft_future_complete_owned(
         &lookup->future,
         weft_status_make(WEFT_STATUS_DEADLINE_EXCEEDED,
-                         "no actor has registered the name in time"),
+                         "no actor has registered the name '%s' within %.3f ms",
+                         text, (double)lookup->timeout_ns / 1e6),
         weft_none());
   }
 }
@@ -508,6 +517,8 @@ static void sweep(name_t* name, weft_dlist_t* out_swept) {
 static weft_status_t list_lookup(weft_actor_layer_t* layer, lookup_t* lookup,
                                  name_t* name, int64_t deadline_ns) {
   if (deadline_ns != WEFT_TIME_INFINITE) {
+    int64_t left_ns = deadline_ns - weft_runtime_now_ns(layer->runtime);
+    lookup->timeout_ns = left_ns > 0 ? left_ns : 0;
     WEFT_RETURN_IF_ERROR(weft_timer_start(layer->runtime, &lookup->deadline,
                                           deadline_ns, 0, deadline_passed,
                                           lookup));

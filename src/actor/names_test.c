@@ -135,7 +135,8 @@ static void a_look_up_waits_for_the_name(void** state) {
   weft_kit_assert_ok(weft_actor_register(kit->runtime, "late", actor));
   expect_actor(first, actor);
   expect_actor(second, actor);
-  weft_expect_outcome(elsewhere, WEFT_STATUS_DEADLINE_EXCEEDED);
+  weft_expect_outcome_says(elsewhere, WEFT_STATUS_DEADLINE_EXCEEDED,
+                           "the name 'never' within ");
 }
 
 static void a_look_up_can_be_cancelled(void** state) {

@@ -359,9 +359,14 @@ static weft_status_t await_link(outbound_t* outbound) {
     if (is_refused) {
       return weft_peer_death(peer, "nothing can be sent");
     }
-    if (waits) {
-      WEFT_RETURN_IF_ERROR(
-          weft_peer_wait(peer, &waiter, outbound->deadline_ns));
+    weft_status_t status =
+        waits ? weft_peer_wait(peer, &waiter, outbound->deadline_ns) : WEFT_OK;
+    if (status != WEFT_OK) {
+      return weft_status_make_caused(
+          weft_status_code(status), status,
+          "there is no link to rank %u so far: its process has made no "
+          "runtime, or the launcher is busy",
+          peer->rank);
     }
   }
   return weft_peer_state(peer) == WEFT_PEER_DEAD

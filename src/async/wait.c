@@ -48,9 +48,23 @@ static bool is_cancelled(const weft_future_t* serving) {
   return serving != NULL && weft_future_state(serving) == WEFT_FUTURE_CANCELLED;
 }
 
-static weft_status_t work_cancelled(void) {
-  return weft_status_make(WEFT_STATUS_CANCELLED,
-                          "the work that waits was cancelled");
+// Why it was is its own outcome.
+static weft_status_t work_cancelled(const weft_future_t* serving) {
+  return weft_status_make_caused(WEFT_STATUS_CANCELLED,
+                                 weft_status_retain(serving->error),
+                                 "the work that waits was cancelled");
+}
+
+static weft_status_t too_late(weft_future_t* future, int64_t start_ns) {
+  char text[2 * WEFT_CIRCLE_PART_BYTES];
+  weft_mutex_t* graph = weft_async_graph_lock(future->runtime);
+  weft_mutex_lock(graph);
+  weft_circle_describe(future, text, sizeof(text));
+  weft_mutex_unlock(graph);
+  int64_t waited_ns = weft_runtime_now_ns(future->runtime) - start_ns;
+  return weft_status_make(
+      WEFT_STATUS_DEADLINE_EXCEEDED, "the %s was not done within %.3f ms",
+      text[0] != '\0' ? text : future->class->name, (double)waited_ns / 1e6);
 }
 
 static bool is_over(const weft_future_t* future, const weft_future_t* other) {
@@ -67,15 +81,20 @@ static weft_status_t park(weft_future_t* future, weft_future_t* other,
   watch_add(&watch, future);
   watch_add(&watch, other);
   watch_add(&watch, serving);
+  int64_t start_ns = weft_runtime_now_ns(future->runtime);
   weft_status_t status = WEFT_OK;
   while (status == WEFT_OK && !is_over(future, other)) {
-    status = is_cancelled(serving) ? work_cancelled()
+    status = is_cancelled(serving) ? work_cancelled(serving)
                                    : weft_park(&watch.parker, deadline_ns);
   }
   watch_end(&watch);
   if (status != WEFT_OK && is_over(future, other)) {
     weft_status_release(status);
     return WEFT_OK;
+  }
+  if (weft_status_code(status) == WEFT_STATUS_DEADLINE_EXCEEDED) {
+    weft_status_release(status);
+    return too_late(future, start_ns);
   }
   return status;
 }
@@ -104,7 +123,8 @@ weft_status_t weft_park_for_work(weft_parker_t* parker, int64_t deadline_ns) {
   if (is_waited_for) {
     weft_future_remove_waiter(serving, &waiter);
   }
-  return status == WEFT_OK && is_cancelled(serving) ? work_cancelled() : status;
+  return status == WEFT_OK && is_cancelled(serving) ? work_cancelled(serving)
+                                                    : status;
 }
 
 // Notes what the activity waits for, unless that closes a circle.
@@ -155,16 +175,17 @@ static weft_status_t wait_pending(weft_future_t* future, weft_future_t* other,
   return status;
 }
 
-static weft_status_t check(const weft_future_t* future, int64_t deadline_ns) {
+static weft_status_t check(weft_future_t* future, int64_t deadline_ns) {
   const weft_activity_t* activity = weft_thread_self.activity;
   if (activity != NULL && is_cancelled(activity->serving)) {
-    return work_cancelled();
+    return work_cancelled(activity->serving);
   }
   if (weft_runtime_is_gone(future->runtime)) {
     return weft_future_runtime_gone();
   }
   if (deadline_ns != WEFT_TIME_INFINITE &&
       deadline_ns <= weft_runtime_now_ns(future->runtime)) {
+    // Whoever asks again and again, without waiting, is not to pay for more.
     return weft_status_make(WEFT_STATUS_DEADLINE_EXCEEDED,
                             "the %s was not done by the deadline",
                             future->class->name);

@@ -10,8 +10,9 @@ static void a_wait_that_times_out_loses_nothing(void** state) {
   weft_value_t value = weft_int64(1);
   for (int i = 0; i < 3; i++) {
     int64_t deadline_ns = weft_deadline_after(runtime, MS_NS);
-    weft_kit_assert_status(WEFT_STATUS_DEADLINE_EXCEEDED,
-                           weft_future_get(pair.future, deadline_ns, &value));
+    weft_kit_assert_status_says(
+        WEFT_STATUS_DEADLINE_EXCEEDED, "the promise was not done within ",
+        weft_future_get(pair.future, deadline_ns, &value));
     assert_int_equal(value.kind, WEFT_KIND_NONE);
     assert_true(weft_runtime_now_ns(runtime) >= deadline_ns);
   }
@@ -121,9 +122,12 @@ static void only_a_cancel_of_the_work_ends_its_waits(void** state) {
   activity.serving = work.future;
   assert_true(weft_future_cancel(work.future));
   assert_true(weft_work_is_cancelled());
-  weft_kit_assert_status_says(
-      WEFT_STATUS_CANCELLED, "the work that waits",
-      weft_future_wait(target.future, WEFT_TIME_INFINITE));
+  weft_status_t status = weft_future_wait(target.future, WEFT_TIME_INFINITE);
+  // Why it was is the work's own outcome.
+  assert_string_equal("the promise was cancelled",
+                      weft_status_message(weft_status_root(status)));
+  weft_kit_assert_status_says(WEFT_STATUS_CANCELLED, "the work that waits",
+                              status);
   weft_pair_set(&target, weft_int64(2));
   // What is there is there.
   weft_kit_assert_ok(weft_future_wait(target.future, WEFT_TIME_INFINITE));

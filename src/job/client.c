@@ -184,7 +184,8 @@ static weft_status_t await_welcome(weft_job_client_t* client,
     }
     if (!weft_local_wait_readable(client->socket, deadline_ns)) {
       return weft_status_make(WEFT_STATUS_DEADLINE_EXCEEDED,
-                              "the launcher of the job does not answer");
+                              "the launcher of the job has not answered in "
+                              "time: it is stopped, or its host overloaded");
     }
   }
 }

@@ -156,9 +156,34 @@ static void who_calls_one_that_is_said_to_be_dead_hears_what_is_lost(
   weft_kit_for_some_seeds(1, call_the_dying, NULL);
 }
 
+static void call_too_early(weft_kit_random_t* random, void* user) {
+  static const weft_class_t* const classes[] = {&lender_class};
+  const job_options_t options = {
+      .size = MEMBERS, .classes = classes, .class_count = 1};
+  // No link is made in so short a time.
+  const weft_call_options_t hasty = {.timeout_ns = 1};
+  const weft_actor_t lender = {LENDER, 1, 1, 1};
+  job_t job;
+  weft_future_t* future = NULL;
+  (void)user;
+  job_open(&job, random, &options);
+  weft_kit_assert_status_says(WEFT_STATUS_DEADLINE_EXCEEDED,
+                              "there is no link to rank 1 so far",
+                              weft_call(job.members[OWNER].runtime, lender,
+                                        ENDPOINT_GIVE, NULL, &hasty, &future));
+  assert_null(future);
+  job_close(&job);
+}
+
+static void who_calls_before_there_is_a_link_hears_that(void** state) {
+  (void)state;
+  weft_kit_for_some_seeds(1, call_too_early, NULL);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(an_answer_comes_also_when_what_it_lends_is_lost),
+      cmocka_unit_test(who_calls_before_there_is_a_link_hears_that),
       cmocka_unit_test(
           who_calls_one_that_is_said_to_be_dead_hears_what_is_lost),
   };
