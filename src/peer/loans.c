@@ -281,6 +281,15 @@ static bool reserve_locked(weft_peer_t* owner) {
   return true;
 }
 
+void weft_loans_give_back_locked(weft_peer_t* peer) {
+  if (peer->loan_count == 0) {
+    weft_memory_free(peer->runtime->allocator, peer->ended_loans,
+                     peer->loan_capacity * sizeof(*peer->ended_loans));
+    peer->ended_loans = NULL;
+    peer->loan_capacity = 0;
+  }
+}
+
 void weft_loans_flush_locked(weft_peer_t* peer) {
   flush_missed_locked(peer);
   while (peer->ended_count > 0) {
@@ -307,6 +316,7 @@ static void loan_ended(void* user, const weft_borrowed_t* borrowed) {
   weft_mutex_lock(&owner->lock);
   if (weft_peer_state(owner) == WEFT_PEER_DEAD) {
     owner->loan_count--;
+    weft_loans_give_back_locked(owner);
   } else {
     owner->ended_loans[owner->ended_count++] =
         entry_make(&borrowed->name, borrowed->lender);

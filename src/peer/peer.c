@@ -248,11 +248,16 @@ static void end_all(weft_peer_t* peer, weft_dlist_t* outgoings) {
   }
 }
 
-// Gives back what the link of a dead peer takes.
-static void drop_link(weft_peer_t* peer) {
+// Gives back what a dead peer is of no use for: all but its name and how it
+// died, and what is left to be done by those that have it.
+static void give_back(weft_peer_t* peer) {
   weft_mutex_lock(&peer->lock);
   weft_link_t* link = peer->link;
   peer->link = NULL;
+  free_nodes(peer, &peer->segments, WEFT_SHOWN_BYTES);
+  weft_table_init(&peer->segments, peer->runtime->allocator);
+  weft_windows_strike_off_locked(peer);
+  weft_loans_give_back_locked(peer);
   weft_mutex_unlock(&peer->lock);
   weft_link_destroy(link);
 }
@@ -290,7 +295,7 @@ static void bury(weft_peer_t* peer, weft_status_t reason) {
   weft_calls_strike_off(peer);
   weft_remote_strike_off(peer);
   peer->peers->events->died(peer, reason);
-  drop_link(peer);
+  give_back(peer);
 }
 
 // Closes the link, if there is one: this side knows why, and from here on says

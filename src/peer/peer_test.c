@@ -467,6 +467,34 @@ static void each_life_of_a_rank_is_another_peer(void** state) {
   weft_peer_kit_close(&kit);
 }
 
+enum { LIVES = 200, ACTORS = 300 };
+
+// One that is restarted for ever must not take memory for all that it once had.
+static void a_life_that_is_over_keeps_its_name_alone(void** state) {
+  weft_peer_kit_t kit;
+  size_t bytes = 0;
+  (void)state;
+  weft_peer_kit_open(&kit, 1);
+  weft_runtime_t* runtime = kit.members[0].runtime;
+  for (uint32_t life = 1; life <= LIVES; life++) {
+    weft_peer_t* peer = NULL;
+    weft_kit_assert_ok(weft_peers_expect(runtime, 1, (uint16_t)life, &peer));
+    weft_mutex_lock(&peer->lock);
+    for (uint32_t i = 1; i <= ACTORS; i++) {
+      weft_kit_assert_ok(weft_window_take_locked(
+          peer, (weft_actor_t){1, (uint16_t)life, i, 1}));
+    }
+    weft_mutex_unlock(&peer->lock);
+    weft_peers_lose(runtime, 1, (uint16_t)life,
+                    weft_status_make(WEFT_STATUS_PEER_DIED, "again"));
+    // What the slab keeps at hand is there after the first.
+    bytes = life == 1 ? kit.memory.bytes_in_use : bytes;
+  }
+  assert_true(kit.memory.bytes_in_use - bytes <
+              LIVES * (sizeof(weft_peer_t) + 1024));
+  weft_peer_kit_close(&kit);
+}
+
 static void a_life_that_was_skipped_is_over(void** state) {
   weft_peer_kit_t kit;
   weft_peer_t* peer = NULL;
@@ -502,6 +530,7 @@ int main(void) {
       cmocka_unit_test(the_end_of_the_job_ends_all),
       cmocka_unit_test(a_link_to_the_dead_is_closed),
       cmocka_unit_test(each_life_of_a_rank_is_another_peer),
+      cmocka_unit_test(a_life_that_is_over_keeps_its_name_alone),
       cmocka_unit_test(a_life_that_was_skipped_is_over),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -79,6 +79,11 @@ weft_status_t weft_peer_check_link_locked(const weft_peer_t* peer);
 // lock of the peers.
 weft_peer_t* weft_peers_life(weft_peers_t* peers, weft_holder_t holder);
 
+// --- window.c ---------------------------------------------------------------
+
+// The dead send nothing, and nothing is sent to them. The lock is held.
+void weft_windows_strike_off_locked(weft_peer_t* peer);
+
 // --- loans.c ----------------------------------------------------------------
 
 // A block of the slab for each entry of `segments`.
@@ -97,6 +102,8 @@ void weft_loans_receive_segment(weft_peer_t* peer, uint64_t tag,
 // Tells what could not be told before. The lock is held.
 void weft_loans_flush_locked(weft_peer_t* peer);
 void weft_loans_strike_off(weft_peer_t* peer);
+// Frees the room for ends of loans, when none are out. The lock is held.
+void weft_loans_give_back_locked(weft_peer_t* peer);
 
 // --- calls.c ----------------------------------------------------------------
 

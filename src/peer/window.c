@@ -164,7 +164,8 @@ static void end_credit(weft_outgoing_t* outgoing, weft_peer_t* peer) {
   if (window->is_due) {
     window->is_due = false;
     credit = tell_locked(window, 1);
-  } else if (window->done == 0 && window->in == 0) {
+  } else if ((window->done == 0 && window->in == 0) ||
+             weft_peer_state(peer) == WEFT_PEER_DEAD) {
     remove_window(peer, window);
   }
   weft_mutex_unlock(&peer->lock);
@@ -224,6 +225,27 @@ static void end_window(weft_peer_t* peer, uint64_t key) {
 
 void weft_window_end(weft_peer_t* peer, uint32_t index, uint32_t generation) {
   end_window(peer, key_of(index, generation));
+}
+
+void weft_windows_strike_off_locked(weft_peer_t* peer) {
+  weft_table_node_t* kept = NULL;
+  weft_table_node_t* node;
+  while ((node = weft_table_take_any(&peer->windows)) != NULL) {
+    weft_window_t* window = WEFT_CONTAINER_OF(node, weft_window_t, node);
+    if (window->is_telling) {
+      // `end_credit` is called yet.
+      node->next = kept;
+      kept = node;
+    } else {
+      weft_slab_free(peer->runtime->slab, window, sizeof(*window));
+    }
+  }
+  weft_table_deinit(&peer->windows);
+  weft_table_init(&peer->windows, peer->runtime->allocator);
+  while ((node = kept) != NULL) {
+    kept = node->next;
+    weft_table_insert(&peer->windows, node, node->key);
+  }
 }
 
 static void end_visited(weft_peer_t* peer, void* user) {
