@@ -125,3 +125,43 @@ bool weft_peer_send_if(weft_peer_t* peer, weft_outgoing_t* outgoing,
 void weft_peer_send(weft_peer_t* peer, weft_outgoing_t* outgoing) {
   (void)weft_peer_send_if(peer, outgoing, NULL);
 }
+
+// Ends what was written, or will not be. No lock is held.
+void weft_outbox_end(weft_peer_t* peer, weft_dlist_t* outgoings) {
+  weft_dlist_node_t* node;
+  while ((node = weft_dlist_take_first(outgoings)) != NULL) {
+    weft_outgoing_t* outgoing = WEFT_CONTAINER_OF(node, weft_outgoing_t, node);
+    outgoing->end(outgoing, peer);
+  }
+}
+
+// Writes what waits, as far as there is room, and moves it to `written`.
+static void write_outbox_locked(weft_peer_t* peer, weft_dlist_t* written) {
+  weft_dlist_node_t* node;
+  while ((node = weft_dlist_first(&peer->outbox)) != NULL) {
+    weft_outgoing_t* outgoing = WEFT_CONTAINER_OF(node, weft_outgoing_t, node);
+    weft_status_t status = outgoing->write(outgoing, peer);
+    if (status != WEFT_OK) {
+      weft_status_release(status);
+      return;
+    }
+    weft_dlist_remove(node);
+    peer->outbox_count--;
+    weft_dlist_append(written, node);
+  }
+}
+
+void weft_outbox_write(weft_peer_t* peer) {
+  weft_dlist_t written;
+  weft_dlist_init(&written);
+  weft_mutex_lock(&peer->lock);
+  if (peer->link != NULL) {
+    write_outbox_locked(peer, &written);
+    weft_loans_flush_locked(peer);
+    weft_link_flush(peer->link);
+  }
+  weft_peer_wake_locked(peer);
+  weft_mutex_unlock(&peer->lock);
+  weft_outbox_end(peer, &written);
+  peer->peers->events->room(peer);
+}

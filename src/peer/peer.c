@@ -239,15 +239,6 @@ static void set_state_locked(weft_peer_t* peer, weft_peer_state_t state) {
   atomic_store_explicit(&peer->state, state, memory_order_release);
 }
 
-// Ends what was written, or will not be. No lock is held.
-static void end_all(weft_peer_t* peer, weft_dlist_t* outgoings) {
-  weft_dlist_node_t* node;
-  while ((node = weft_dlist_take_first(outgoings)) != NULL) {
-    weft_outgoing_t* outgoing = WEFT_CONTAINER_OF(node, weft_outgoing_t, node);
-    outgoing->end(outgoing, peer);
-  }
-}
-
 // Gives back what a dead peer is of no use for: all but its name and how it
 // died, and what is left to be done by those that have it.
 static void give_back(weft_peer_t* peer) {
@@ -286,7 +277,7 @@ static void bury(weft_peer_t* peer, weft_status_t reason) {
   }
   weft_log_info("peer", "rank %u is gone: %s", peer->rank,
                 weft_status_message(reason));
-  end_all(peer, &outbox);
+  weft_outbox_end(peer, &outbox);
   // One that was given up may live, and read what it was lent: that is free
   // when it is known to be gone, see `weft_peers_lose`.
   if (!is_alive) {
@@ -587,22 +578,6 @@ weft_status_t weft_peers_find(weft_runtime_t* runtime, uint16_t rank,
 
 // --- What the link tells ----------------------------------------------------
 
-// Writes what waits, as far as there is room, and moves it to `written`.
-static void write_outbox_locked(weft_peer_t* peer, weft_dlist_t* written) {
-  weft_dlist_node_t* node;
-  while ((node = weft_dlist_first(&peer->outbox)) != NULL) {
-    weft_outgoing_t* outgoing = WEFT_CONTAINER_OF(node, weft_outgoing_t, node);
-    weft_status_t status = outgoing->write(outgoing, peer);
-    if (status != WEFT_OK) {
-      weft_status_release(status);
-      return;
-    }
-    weft_dlist_remove(node);
-    peer->outbox_count--;
-    weft_dlist_append(written, node);
-  }
-}
-
 static void frame_came(weft_link_sink_t* sink, const void* data,
                        size_t size_bytes) {
   weft_peer_t* peer = peer_of(sink);
@@ -657,19 +632,7 @@ static void descriptor_came(weft_link_sink_t* sink, uint64_t tag,
 }
 
 static void room_came(weft_link_sink_t* sink) {
-  weft_peer_t* peer = peer_of(sink);
-  weft_dlist_t written;
-  weft_dlist_init(&written);
-  weft_mutex_lock(&peer->lock);
-  if (peer->link != NULL) {
-    write_outbox_locked(peer, &written);
-    weft_loans_flush_locked(peer);
-    weft_link_flush(peer->link);
-  }
-  weft_peer_wake_locked(peer);
-  weft_mutex_unlock(&peer->lock);
-  end_all(peer, &written);
-  peer->peers->events->room(peer);
+  weft_outbox_write(peer_of(sink));
 }
 
 // Nobody said how the peer died: what the link knows has to do.

@@ -79,6 +79,13 @@ weft_status_t weft_peer_check_link_locked(const weft_peer_t* peer);
 // lock of the peers.
 weft_peer_t* weft_peers_life(weft_peers_t* peers, weft_holder_t holder);
 
+// --- outbox.c ---------------------------------------------------------------
+
+// There is room: writes what waits, and wakes who does.
+void weft_outbox_write(weft_peer_t* peer);
+// Ends what is in the list. No lock is held.
+void weft_outbox_end(weft_peer_t* peer, weft_dlist_t* outgoings);
+
 // --- window.c ---------------------------------------------------------------
 
 // The dead send nothing, and nothing is sent to them. The lock is held.
