@@ -96,6 +96,7 @@ static void change_version(weft_runtime_options_t* options) {
     changed[0] = &puppet_class;
     changed[1] = &changed_class;
     options->classes = changed;
+    options->class_count = 2;
   }
 }
 
