@@ -128,7 +128,7 @@ weft_channel_index_t weft_channels_index(const weft_runtime_t* runtime);
 // is told of `trips`. Errors: as the vtable of the encoder;
 // FAILED_PRECONDITION for an end that is in use.
 weft_status_t weft_channels_encode(weft_peer_t* peer, weft_encoder_t* encoder,
-                                   weft_value_t end, weft_dlist_t* trips);
+                                   weft_value_t value, weft_dlist_t* trips);
 void weft_channels_parcel_over(weft_dlist_t* trips, bool is_sent);
 weft_status_t weft_channels_decode(weft_peer_t* peer, const void* data,
                                    size_t size_bytes, weft_value_t* out_value);

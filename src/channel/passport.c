@@ -304,7 +304,8 @@ static weft_status_t take_copy(weft_part_t* part, const passport_t* passport,
   weft_mutex_lock(&part->lock);
   bool is_loose = end->state == WEFT_END_AWAY || end->state == WEFT_END_UNSEEN;
   if (part->is_foreign) {
-    end->key = passport->key;
+    // The first that says it is believed: nobody else can take it away.
+    end->key = end->key != 0 ? end->key : passport->key;
     end->copies++;
     if (is_loose) {
       weft_part_set_state_locked(part, end, WEFT_END_IDLE);
@@ -328,10 +329,10 @@ static weft_status_t check_same(const weft_part_t* part,
 
 weft_status_t weft_channels_decode(weft_peer_t* peer, const void* data,
                                    size_t size_bytes, weft_value_t* out_value) {
-  passport_t passport;
+  passport_t passport = {.creator = 0};
   char name[NAME_LIMIT + 1];
   weft_part_t* part;
-  weft_object_t* handle;
+  weft_object_t* handle = NULL;
   *out_value = weft_none();
   WEFT_RETURN_IF_ERROR(read_passport(peer, data, size_bytes, &passport, name));
   if (passport.creator == weft_peers_self(peer->peers)) {
