@@ -7,8 +7,8 @@
 
 // --- What is told -----------------------------------------------------------
 
-// Slots in one frame: two scalars each.
-#define TOLD_SLOTS (WEFT_FRAME_SCALAR_LIMIT / 2)
+// Slots are told by two scalars each.
+#define TOLD_WORDS ((size_t)WEFT_FRAME_SCALAR_LIMIT)
 
 static weft_frame_t head_of(const weft_part_t* part, uint16_t subject) {
   weft_frame_t head = {
@@ -36,10 +36,10 @@ static weft_status_t write_words(const weft_part_t* part, weft_peer_t* peer,
 
 // Tells of some slots that are free.
 static weft_status_t write_slots(weft_part_t* part, weft_peer_t* peer) {
-  weft_value_t words[2 * TOLD_SLOTS];
+  weft_value_t words[TOLD_WORDS];
   size_t count = 0;
   weft_dlist_node_t* node = weft_dlist_first(&part->untold);
-  while (node != NULL && count < 2 * TOLD_SLOTS) {
+  while (node != NULL && count < TOLD_WORDS) {
     const weft_channel_slot_t* slot =
         WEFT_CONTAINER_OF(node, weft_channel_slot_t, node);
     words[count++] = weft_int64((int64_t)slot->sequence);

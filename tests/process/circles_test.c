@@ -3,6 +3,7 @@
 // Circles of waiting over several processes: they end with DEADLOCK, and what
 // only looks like one does not.
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -170,7 +171,7 @@ static void pause_ms(int64_t duration_ms) {
       .tv_sec = duration_ms / 1000,
       .tv_nsec = duration_ms % 1000 * 1000000,
   };
-  (void)nanosleep(&time, NULL);
+  (void)ppoll(NULL, 0, &time, NULL);
 }
 
 static weft_status_t sleep_long(weft_context_t* context, void* state,
@@ -261,8 +262,9 @@ static weft_future_t* walk_around(weft_runtime_t* runtime, uint32_t first,
   weft_actor_t start = spawn(runtime, first);
   for (uint32_t i = 0; i < count; i++) {
     weft_actor_t next = i + 1 < count ? spawn(runtime, first + i + 1) : start;
-    steps[2 * i] = weft_actor_value(next);
-    steps[2 * i + 1] = weft_int64(i == 0 && others == FORWARD ? WAIT : others);
+    steps[(size_t)2 * i] = weft_actor_value(next);
+    steps[(size_t)2 * i + 1] =
+        weft_int64(i == 0 && others == FORWARD ? WAIT : others);
   }
   weft_value_t list = puppet_list(runtime, steps, (size_t)2 * count);
   weft_future_t* future = puppet_call(runtime, start, GO, WEFT_ARGUMENTS(list));
