@@ -93,6 +93,8 @@ static export_t* create(weft_peers_t* peers, weft_peer_t* to,
   *export = (export_t){
       .peers = peers,
       .to = to,
+      // Before it is listed: whoever looks for circles may find it there.
+      .future = weft_future_retain(future),
       .waiter = {.callback = future_done},
       .users = 1,
   };
@@ -101,9 +103,9 @@ static export_t* create(weft_peers_t* peers, weft_peer_t* to,
   weft_mutex_unlock(&peers->calls_lock);
   if (export->ticket == 0) {
     weft_slab_free(slab, export, sizeof(*export));
+    weft_future_release(future);
     return NULL;
   }
-  export->future = weft_future_retain(future);
   return export;
 }
 
