@@ -82,6 +82,9 @@ static weft_status_t become_hub(weft_part_t* part, weft_value_t value) {
     }
   }
   part->is_hub = true;
+  // Readers here that had joined elsewhere are at the hub now: the MOVED that
+  // comes is not for them, and nothing is told to the old one.
+  part->hub = NULL;
   weft_mutex_unlock(&part->lock);
   return WEFT_OK;
 }

@@ -179,6 +179,30 @@ static void the_writer_travels(weft_runtime_t* runtime) {
   }
 }
 
+static void the_writer_follows_its_reader(weft_runtime_t* runtime) {
+  made_t made = make(runtime, 2);
+  weft_actor_t taps[] = {tap_at(runtime, 1), tap_at(runtime, 1)};
+  weft_actor_t source = tap_at(runtime, 1);
+  weft_future_t* reads[2];
+  // The first has joined this process when the writer comes to where it is.
+  give_reader(runtime, taps[0], made.readers[0]);
+  give_writer(runtime, source, made.writer);
+  give_reader(runtime, taps[1], made.readers[1]);
+  weft_future_t* written = write_soon(runtime, source, 0, 100);
+  for (int i = 0; i < 2; i++) {
+    reads[i] = read_soon(runtime, taps[i], 100);
+  }
+  for (int i = 0; i < 2; i++) {
+    expect_numbers(reads[i], 0, 100);
+  }
+  weft_kit_assert_ok(puppet_end(written));
+  puppet_tell(runtime, source, TAP_LEAVE, NULL);
+  for (int i = 0; i < 2; i++) {
+    weft_kit_assert_status(WEFT_STATUS_ABANDONED,
+                           read_status(runtime, taps[i]));
+  }
+}
+
 // Tensors are compared by their bytes.
 static void check_same(weft_value_t found, weft_value_t expected) {
   const weft_tensor_t* a;
@@ -402,6 +426,7 @@ int main(int argument_count, char** arguments) {
       PROCESS_TEST(readers_elsewhere_get_all_in_order, 2),
       PROCESS_TEST(what_was_written_waits_for_the_reader, 2),
       PROCESS_TEST(the_writer_travels, 3),
+      PROCESS_TEST(the_writer_follows_its_reader, 2),
       PROCESS_TEST(errors_and_large_values_cross, 2),
       PROCESS_TEST(what_cannot_be_sent_fails_its_write, 2),
       PROCESS_TEST(an_end_is_used_by_one, 3),
