@@ -5,9 +5,14 @@
 //
 //   source --> blur --> edges --> threshold --> sink
 //
-// A frame is made once and never copied: each filter reads the one that it
-// leased, makes its own and passes that on. When a stage is slow (--slow=2) the
-// slots before it fill, and all those before it go at its pace; nothing grows.
+// In one process, or with `weft run -n 4` a process for each filter: the ends
+// of the channels are sent to the actors that use them, and nothing else
+// differs.
+//
+// A frame is made once and never copied: it lies in memory that all processes
+// can read, each filter reads the one that it leased, makes its own and passes
+// that on. When a stage is slow (--slow=2) the slots before it fill, and all
+// those before it go at its pace; nothing grows.
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,11 +34,12 @@ static uint32_t slot_count = 4;
 
 // --- Frames -----------------------------------------------------------------
 
-static weft_status_t make_frame(weft_tensor_t** out_frame,
+static weft_status_t make_frame(weft_runtime_t* runtime,
+                                weft_tensor_t** out_frame,
                                 uint8_t** out_pixels) {
   void* data = NULL;
-  WEFT_RETURN_IF_ERROR(weft_tensor_create(NULL, NULL, WEFT_UINT8, 2,
-                                          (int64_t[]){SIDE, SIDE}, out_frame));
+  WEFT_RETURN_IF_ERROR(weft_tensor_create_shared(
+      runtime, WEFT_UINT8, 2, (int64_t[]){SIDE, SIDE}, out_frame));
   weft_status_t status = weft_tensor_mutable_data(*out_frame, &data);
   *out_pixels = data;
   if (status != WEFT_OK) {
@@ -163,13 +169,13 @@ static weft_status_t pass_on(weft_writer_t* writer, weft_tensor_t* frame) {
   return status;
 }
 
-static weft_status_t filter_one(int64_t stage, weft_value_t value,
-                                weft_writer_t* writer) {
+static weft_status_t filter_one(weft_runtime_t* runtime, int64_t stage,
+                                weft_value_t value, weft_writer_t* writer) {
   const weft_tensor_t* frame = NULL;
   weft_tensor_t* filtered = NULL;
   uint8_t* pixels = NULL;
   WEFT_RETURN_IF_ERROR(weft_value_as_tensor(value, &frame));
-  WEFT_RETURN_IF_ERROR(make_frame(&filtered, &pixels));
+  WEFT_RETURN_IF_ERROR(make_frame(runtime, &filtered, &pixels));
   const uint8_t* in = weft_tensor_data(frame);
   for (int64_t y = 0; y < SIDE; y++) {
     for (int64_t x = 0; x < SIDE; x++) {
@@ -185,7 +191,7 @@ static weft_status_t produce(weft_runtime_t* runtime, weft_writer_t* writer,
   for (int64_t i = 0; i < frame_count; i++) {
     weft_tensor_t* frame = NULL;
     uint8_t* pixels = NULL;
-    WEFT_RETURN_IF_ERROR(make_frame(&frame, &pixels));
+    WEFT_RETURN_IF_ERROR(make_frame(runtime, &frame, &pixels));
     draw(i, pixels);
     be_slow(0);
     WEFT_RETURN_IF_ERROR(pass_on(writer, frame));
@@ -202,7 +208,7 @@ static weft_status_t filter_all(weft_runtime_t* runtime, int64_t stage,
   for (int64_t done = 1; status == WEFT_OK; done++) {
     status = weft_reader_read(reader, WEFT_TIME_INFINITE, &lease);
     if (status == WEFT_OK) {
-      status = filter_one(stage, lease.value, writer);
+      status = filter_one(runtime, stage, lease.value, writer);
       weft_lease_release(&lease);
     }
     if (status == WEFT_OK) {
@@ -255,11 +261,18 @@ static const weft_class_t stage_class = {"stage",         1, NULL, NULL,
 
 // --- The line ---------------------------------------------------------------
 
-// Starts a stage between two ends, which are handed over.
+// The source is at rank 0; the filters are at the others, if there are any.
+static uint32_t place_of(weft_runtime_t* runtime, int64_t stage) {
+  uint32_t others = weft_runtime_size(runtime) - 1;
+  return stage == 0 || others == 0 ? 0 : 1 + (uint32_t)(stage - 1) % others;
+}
+
+// Starts a stage between two ends, which are handed over: whoever opens an end
+// first has it, wherever that is.
 static weft_status_t start_stage(weft_runtime_t* runtime, int64_t stage,
                                  weft_actor_t meter, weft_reader_t* reader,
                                  weft_writer_t* writer) {
-  const weft_spawn_options_t options = {.place = WEFT_PLACE_HERE,
+  const weft_spawn_options_t options = {.place = place_of(runtime, stage),
                                         .own_thread = true};
   weft_actor_t actor;
   weft_value_t write_end = weft_writer_value(writer);
@@ -331,6 +344,52 @@ static weft_status_t consume(weft_runtime_t* runtime, weft_reader_t* reader,
   return is_end ? WEFT_OK : status;
 }
 
+// --- What it took -----------------------------------------------------------
+
+static weft_status_t add(weft_value_t report, const char* key, double* total) {
+  weft_value_t value = weft_none();
+  int64_t number = 0;
+  WEFT_RETURN_IF_ERROR(weft_map_get(report, key, &value));
+  WEFT_RETURN_IF_ERROR(weft_value_as_int64(value, &number));
+  *total += (double)number;
+  return WEFT_OK;
+}
+
+static weft_status_t add_rank(weft_runtime_t* runtime, uint32_t rank,
+                              double* lent, double* copied) {
+  weft_future_t* future = NULL;
+  weft_value_t report = weft_none();
+  WEFT_RETURN_IF_ERROR(weft_runtime_report(runtime, rank, &future));
+  weft_status_t status = weft_future_get(future, WEFT_TIME_INFINITE, &report);
+  weft_future_release(future);
+  if (status == WEFT_OK) {
+    status = add(report, "bytes_lent", lent);
+  }
+  if (status == WEFT_OK) {
+    status = add(report, "bytes_copied", copied);
+  }
+  weft_value_release(report);
+  return status;
+}
+
+static weft_status_t show_end(weft_runtime_t* runtime, int64_t count,
+                              int64_t passed_ns, uint64_t digest) {
+  double seconds = (double)passed_ns / 1e9;
+  double lent = 0;
+  double copied = 0;
+  for (uint32_t rank = 0; rank < weft_runtime_size(runtime); rank++) {
+    WEFT_RETURN_IF_ERROR(add_rank(runtime, rank, &lent, &copied));
+  }
+  printf(
+      "%s%lld frames through %d filters in %.2f s, %.0f a second; digest "
+      "%016llx\n"
+      "%u processes; %.1f MB lent to others, %.0f bytes copied\n",
+      isatty(STDOUT_FILENO) ? "\n" : "", (long long)count, FILTERS, seconds,
+      (double)count / seconds, (unsigned long long)digest,
+      weft_runtime_size(runtime), lent / 1e6, copied);
+  return WEFT_OK;
+}
+
 static weft_status_t run(weft_runtime_t* runtime, void* user) {
   const weft_spawn_options_t here = {.place = WEFT_PLACE_HERE};
   weft_actor_t meter;
@@ -346,13 +405,8 @@ static weft_status_t run(weft_runtime_t* runtime, void* user) {
   }
   weft_reader_release(reader);
   WEFT_RETURN_IF_ERROR(status);
-  double seconds = (double)(weft_runtime_now_ns(runtime) - begun_ns) / 1e9;
-  printf(
-      "%s%lld frames through %d filters in %.2f s, %.0f a second; digest "
-      "%016llx\n",
-      isatty(STDOUT_FILENO) ? "\n" : "", (long long)count, FILTERS, seconds,
-      (double)count / seconds, (unsigned long long)digest);
-  return WEFT_OK;
+  return show_end(runtime, count, weft_runtime_now_ns(runtime) - begun_ns,
+                  digest);
 }
 
 static bool parse(int count, char** words) {
