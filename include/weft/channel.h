@@ -10,13 +10,23 @@
 //                                \-> reader 1: reads 4
 //
 // Ends are values of kind CHANNEL_END: they can be put into lists and passed
-// to actors. Whoever opens an end owns it, an actor or a plain thread, and is
-// the only one to use it. A channel joins ends of one process so far; an end
-// cannot be sent to another one.
+// to actors, here and in other processes. An end that nobody uses yet may be
+// sent, and passed on, by whoever has it; there may be copies of it in several
+// processes. Whoever opens it first, or uses it, has it, an actor or a plain
+// thread, and is the only one to use it; from then on it stays in that process.
+// Consumers of a shared reader stay where they are, too.
+//
+// Values go straight from the writer's process to those of readers, once to
+// each process, as arguments of calls do: shared tensors are lent. A value that
+// cannot be encoded (an opaque object) fails its write when a reader is
+// elsewhere; within a process everything passes as it is.
 //
 // An end that nobody holds any more has left. Once the writer has left, readers
 // get what was committed and then ABANDONED, or what `weft_writer_close` said.
-// A reader that has left holds no slot.
+// A reader that has left holds no slot. An end of which no copy is left in any
+// process, and that nobody used, has left. When the writer's process dies,
+// readers elsewhere get what had come to them, and then PEER_DIED; when a
+// reader's does, its slots come back, and the channel goes on with the others.
 //
 // Waiting: every wait has a deadline, which the deadline of the work at hand
 // cuts; WEFT_TIME_NOW is one try. A wait that fails has changed nothing and can
@@ -70,11 +80,16 @@ WEFT_API weft_value_t weft_writer_value(weft_writer_t* writer);
 WEFT_API weft_value_t weft_reader_value(weft_reader_t* reader);
 
 // Opens the end inside a value for the calling actor, or plain thread. Once
-// more does no harm: it gives the same end. An end that was never opened can be
-// used all the same, and belongs to no actor.
+// more in the same process does no harm: it gives the same end. An end that was
+// never opened can be used all the same, and belongs to no actor.
+// Does not wait for another process: where one has opened the end at the same
+// time, the first write or read says ALREADY_EXISTS; where the process that
+// made the channel, or has its writer, has died meanwhile, PEER_DIED.
 // Owns: hands over a reference.
 // Errors: INVALID_ARGUMENT for another kind of value, and for a reader's end
-// where a writer's is wanted, or the other way round.
+// where a writer's is wanted, or the other way round; FAILED_PRECONDITION for
+// an end that is known to be used in another process: the message says where.
+// Sending an end that is in use fails with FAILED_PRECONDITION as well.
 WEFT_API WEFT_MUST_USE weft_status_t
 weft_writer_open(weft_value_t end, weft_writer_t** out_writer);
 WEFT_API WEFT_MUST_USE weft_status_t
@@ -88,11 +103,15 @@ WEFT_API void weft_reader_release(weft_reader_t* reader);
 
 // --- Writing ----------------------------------------------------------------
 
-// Writes a value to every reader. Retains it; opaque objects pass as they are.
+// Writes a value to every reader. Retains it; opaque objects pass as they are,
+// within a process.
 // Errors: WOULD_BLOCK without a wait, and DEADLINE_EXCEEDED after one, when no
 // slot was free: the latter says which reader holds the one that is next, and
 // how many it has yet to read; CLOSED after a close, and when the last reader
-// has left; FAILED_PRECONDITION between `reserve` and its end; CANCELLED.
+// has left; PEER_DIED when its process died; FAILED_PRECONDITION between
+// `reserve` and its end; CANCELLED; those of `weft_writer_open`. With a reader
+// elsewhere: UNIMPLEMENTED for what cannot be sent, the message has its path
+// within the value; nobody gets anything then, and the channel goes on.
 WEFT_API WEFT_MUST_USE weft_status_t weft_writer_write(weft_writer_t* writer,
                                                        weft_value_t value,
                                                        int64_t deadline_ns);
@@ -149,8 +168,9 @@ typedef struct weft_lease {
 // Takes the next value, or the next error.
 // Errors: WOULD_BLOCK without a wait, and DEADLINE_EXCEEDED after one, when
 // nothing was there; what the writer ended the channel with, CLOSED among it;
-// ABANDONED when the writer left without a close; DEADLOCK when this reader
-// itself holds every slot; CANCELLED.
+// ABANDONED when the writer left without a close; PEER_DIED when its process
+// died; DEADLOCK when this reader itself holds every slot; CANCELLED; those of
+// `weft_reader_open`.
 WEFT_API WEFT_MUST_USE weft_status_t weft_reader_read(weft_reader_t* reader,
                                                       int64_t deadline_ns,
                                                       weft_lease_t* out_lease);
