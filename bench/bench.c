@@ -48,7 +48,7 @@ bool weft_bench_unit_is_rate(weft_bench_unit_t unit) {
 static const weft_bench_group_t* const groups[] = {
     &weft_bench_future,   &weft_bench_mailbox, &weft_bench_actor,
     &weft_bench_link_shm, &weft_bench_calls,   &weft_bench_tensors,
-    &weft_bench_jobs};
+    &weft_bench_channels, &weft_bench_jobs};
 #define GROUP_COUNT (sizeof(groups) / sizeof(groups[0]))
 
 size_t weft_bench_case_count(void) {

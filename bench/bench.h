@@ -96,6 +96,7 @@ extern const weft_bench_group_t weft_bench_actor;
 extern const weft_bench_group_t weft_bench_link_shm;
 extern const weft_bench_group_t weft_bench_calls;
 extern const weft_bench_group_t weft_bench_tensors;
+extern const weft_bench_group_t weft_bench_channels;
 extern const weft_bench_group_t weft_bench_jobs;
 
 // The number of all cases, and the one at `index` below that.

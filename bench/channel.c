@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Bench `channel`: a channel there and one back.
+//
+//   rank 0: the caller's thread --[ 8 B ]--> rank 1: a handler that relays
+//                               <--[ 8 B ]--
+//
+//   rtt_8B_spin   one value at a time, while both sides spin
+//   rtt_8B_block  the same, when nobody spins: both sleep each time
+//   rate_8B       as many on their way as there are slots
+//   local_8B      written and read in one thread
+
+#include <stdlib.h>
+
+#include "bench/bench.h"
+#include "bench/call.h"
+
+#define SLOTS 1024
+// The relay answers one in so many.
+#define STRIDE 128
+#define PATIENCE_NS INT64_C(60000000000)
+
+typedef struct pair {
+  weft_bench_calls_t* calls;
+  weft_writer_t* there;
+  weft_reader_t* back;
+  weft_future_t* relay;
+  int64_t last;
+} pair_t;
+
+static void destroy_pair(void* user) {
+  pair_t* pair = user;
+  if (pair == NULL) {
+    return;
+  }
+  weft_writer_release(pair->there);
+  weft_reader_release(pair->back);
+  if (pair->relay != NULL) {
+    // It ends once it has heard that the writer has left.
+    weft_status_release(weft_future_wait(
+        pair->relay, weft_deadline_after(pair->calls->runtime, PATIENCE_NS)));
+    weft_future_release(pair->relay);
+  }
+  weft_bench_calls_destroy(pair->calls);
+  free(pair);
+}
+
+static weft_status_t connect_pair(pair_t* pair, int64_t stride) {
+  const weft_channel_options_t options = {.name = "bench", .slot_count = SLOTS};
+  weft_runtime_t* runtime = pair->calls->runtime;
+  weft_writer_t* writer = NULL;
+  weft_reader_t* reader = NULL;
+  weft_status_t status =
+      weft_channel_create(runtime, &options, &pair->there, &reader);
+  if (status == WEFT_OK) {
+    status = weft_channel_create(runtime, &options, &writer, &pair->back);
+  }
+  if (status == WEFT_OK) {
+    weft_value_t ends[] = {weft_reader_value(reader),
+                           weft_writer_value(writer)};
+    status =
+        weft_call(runtime, pair->calls->targets[0], WEFT_BENCH_TARGET_RELAY,
+                  WEFT_ARGUMENTS(ends[0], ends[1], weft_int64(stride)), NULL,
+                  &pair->relay);
+    weft_value_release(ends[0]);
+    weft_value_release(ends[1]);
+  }
+  weft_reader_release(reader);
+  weft_writer_release(writer);
+  return status;
+}
+
+static weft_status_t create_with(int64_t stride, bool never_spins,
+                                 void** out_state) {
+  const weft_bench_job_options_t options = {.size = 2,
+                                            .never_spins = never_spins};
+  pair_t* pair = calloc(1, sizeof(*pair));
+  *out_state = NULL;
+  if (pair == NULL) {
+    return weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED, "no memory");
+  }
+  weft_status_t status = weft_bench_calls_create(&options, &pair->calls);
+  if (status == WEFT_OK) {
+    status = connect_pair(pair, stride);
+  }
+  if (status != WEFT_OK) {
+    destroy_pair(pair);
+    return status;
+  }
+  *out_state = pair;
+  return WEFT_OK;
+}
+
+static weft_status_t create_one(uint32_t workers, void** out_state) {
+  (void)workers;
+  return create_with(1, false, out_state);
+}
+
+static weft_status_t create_sleeping(uint32_t workers, void** out_state) {
+  (void)workers;
+  return create_with(1, true, out_state);
+}
+
+static weft_status_t create_many(uint32_t workers, void** out_state) {
+  (void)workers;
+  return create_with(STRIDE, false, out_state);
+}
+
+static void prepare(void* state, uint64_t count) {
+  (void)count;
+  weft_bench_job_enter(((pair_t*)state)->calls->job);
+}
+
+static weft_status_t put(pair_t* pair, int64_t number, int64_t deadline_ns) {
+  return weft_writer_write(pair->there, weft_int64(number), deadline_ns);
+}
+
+static weft_status_t take(pair_t* pair, int64_t deadline_ns,
+                          int64_t* out_number) {
+  weft_lease_t lease;
+  WEFT_RETURN_IF_ERROR(weft_reader_read(pair->back, deadline_ns, &lease));
+  weft_status_t status = lease.status != WEFT_OK
+                             ? weft_status_retain(lease.status)
+                             : weft_value_as_int64(lease.value, out_number);
+  weft_lease_release(&lease);
+  return status;
+}
+
+static weft_status_t run_one(void* state, uint64_t count) {
+  pair_t* pair = state;
+  int64_t deadline_ns = weft_deadline_after(pair->calls->runtime, PATIENCE_NS);
+  weft_status_t status = WEFT_OK;
+  for (uint64_t i = 0; i < count && status == WEFT_OK; i++) {
+    int64_t number = 0;
+    status = put(pair, ++pair->last, deadline_ns);
+    if (status == WEFT_OK) {
+      status = take(pair, deadline_ns, &number);
+    }
+    if (status == WEFT_OK) {
+      status = weft_bench_expect("a value", pair->last, number);
+    }
+  }
+  weft_bench_job_leave(pair->calls->job);
+  return status;
+}
+
+// The values of one batch, and one that is answered at once.
+static weft_status_t stream(pair_t* pair, uint64_t count) {
+  int64_t deadline_ns = weft_deadline_after(pair->calls->runtime, PATIENCE_NS);
+  int64_t number = 0;
+  for (uint64_t i = 1; i < count; i++) {
+    WEFT_RETURN_IF_ERROR(put(pair, ++pair->last, deadline_ns));
+  }
+  WEFT_RETURN_IF_ERROR(put(pair, -1, deadline_ns));
+  while (number != -1) {
+    WEFT_RETURN_IF_ERROR(take(pair, deadline_ns, &number));
+  }
+  return WEFT_OK;
+}
+
+static weft_status_t run_many(void* state, uint64_t count) {
+  pair_t* pair = state;
+  weft_status_t status = stream(pair, count);
+  weft_bench_job_leave(pair->calls->job);
+  return status;
+}
+
+// --- In one process ---------------------------------------------------------
+
+typedef struct local {
+  weft_runtime_t* runtime;
+  weft_writer_t* writer;
+  weft_reader_t* reader;
+} local_t;
+
+static void destroy_local(void* user) {
+  local_t* local = user;
+  if (local != NULL) {
+    weft_writer_release(local->writer);
+    weft_reader_release(local->reader);
+    weft_runtime_destroy(local->runtime);
+    free(local);
+  }
+}
+
+static weft_status_t create_local(uint32_t workers, void** out_state) {
+  const weft_runtime_options_t options = {.worker_count = workers};
+  local_t* local = calloc(1, sizeof(*local));
+  *out_state = NULL;
+  if (local == NULL) {
+    return weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED, "no memory");
+  }
+  weft_status_t status = weft_runtime_create(&options, &local->runtime);
+  if (status == WEFT_OK) {
+    status = weft_channel_create(local->runtime, NULL, &local->writer,
+                                 &local->reader);
+  }
+  if (status != WEFT_OK) {
+    destroy_local(local);
+    return status;
+  }
+  *out_state = local;
+  return WEFT_OK;
+}
+
+static weft_status_t run_local(void* state, uint64_t count) {
+  local_t* local = state;
+  for (uint64_t i = 0; i < count; i++) {
+    weft_lease_t lease;
+    WEFT_RETURN_IF_ERROR(weft_writer_write(
+        local->writer, weft_int64((int64_t)i), WEFT_TIME_NOW));
+    WEFT_RETURN_IF_ERROR(
+        weft_reader_read(local->reader, WEFT_TIME_NOW, &lease));
+    WEFT_RETURN_IF_ERROR(
+        weft_bench_expect("a value", (int64_t)i, lease.value.as.int64));
+    weft_lease_release(&lease);
+  }
+  return WEFT_OK;
+}
+
+// --- The table --------------------------------------------------------------
+
+#define SUBJECT(name, creates, runs)         \
+  static const weft_bench_subject_t name = { \
+      .create = (creates),                   \
+      .run = (runs),                         \
+      .destroy = destroy_pair,               \
+      .prepare = prepare,                    \
+  }
+
+SUBJECT(one, create_one, run_one);
+SUBJECT(sleeping, create_sleeping, run_one);
+SUBJECT(many, create_many, run_many);
+static const weft_bench_subject_t alone = {
+    .create = create_local, .run = run_local, .destroy = destroy_local};
+
+static const weft_bench_case_t cases[] = {
+    {.bench = "channel",
+     .name = "rtt_8B_spin",
+     .what = "a number to another process and back; both spin",
+     .unit = WEFT_BENCH_UNIT_NS,
+     .workers = 2,
+     .goal = 1.8,
+     .subject = &one,
+     .floor = &weft_floor_link_spin},
+    {.bench = "channel",
+     .name = "rtt_8B_block",
+     .what = "the same; both sleep",
+     .unit = WEFT_BENCH_UNIT_NS,
+     .workers = 2,
+     .goal = 1.6,
+     .subject = &sleeping,
+     .floor = &weft_floor_link_block},
+    {.bench = "channel",
+     .name = "rate_8B",
+     .what = "numbers to another process, 1024 slots",
+     .unit = WEFT_BENCH_UNIT_MEGA_PER_S,
+     .workers = 2,
+     .goal = 4,
+     .subject = &many,
+     .floor = &weft_floor_call_ring},
+    {.bench = "channel",
+     .name = "local_8B",
+     .what = "a number written and read in one thread",
+     .unit = WEFT_BENCH_UNIT_NS,
+     .workers = 1,
+     .goal = 100,
+     .subject = &alone},
+};
+
+const weft_bench_group_t weft_bench_channels = {
+    .cases = cases,
+    .count = sizeof(cases) / sizeof(cases[0]),
+};
