@@ -483,10 +483,14 @@ bool weft_part_skip_one(weft_part_reader_t* reader) {
 
 // --- The end ----------------------------------------------------------------
 
-void weft_part_close(weft_part_t* part, weft_status_t reason, bool at_once) {
+// Owns: takes `reason` over. `stops`: the runtime is gone with it, so that
+// nobody begins to wait in between.
+static void close_with(weft_part_t* part, weft_status_t reason, bool at_once,
+                       bool stops) {
   weft_deed_t deed;
   weft_deed_init(&deed);
   weft_mutex_lock(&part->lock);
+  part->runtime = stops ? NULL : part->runtime;
   bool is_first = !part->is_closed;
   if (is_first) {
     part->is_closed = true;
@@ -505,6 +509,10 @@ void weft_part_close(weft_part_t* part, weft_status_t reason, bool at_once) {
   }
 }
 
+void weft_part_close(weft_part_t* part, weft_status_t reason, bool at_once) {
+  close_with(part, reason, at_once, false);
+}
+
 static bool hold_node(weft_channel_node_t* node) {
   return weft_part_try_enter(WEFT_CONTAINER_OF(node, weft_part_t, node));
 }
@@ -515,11 +523,8 @@ static void leave_node(weft_channel_node_t* node) {
 
 static void stop_node(weft_channel_node_t* node) {
   weft_part_t* part = WEFT_CONTAINER_OF(node, weft_part_t, node);
-  weft_mutex_lock(&part->lock);
-  part->runtime = NULL;
-  weft_mutex_unlock(&part->lock);
-  weft_part_close(
-      part, weft_part_closed_status(part, "the runtime has stopped"), false);
+  close_with(part, weft_part_closed_status(part, "the runtime has stopped"),
+             false, true);
 }
 
 // --- Creating ---------------------------------------------------------------
