@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum {
@@ -89,10 +90,23 @@ static void tell_deaf(weft_run_t* run, bool spares_finished) {
   }
 }
 
+static bool is_stopped(const weft_run_rank_t* rank) {
+  siginfo_t info = {.si_pid = 0};
+  // What is learned stays to be learned.
+  return rank->is_running &&
+         waitid(P_PID, (id_t)rank->process.pid, &info,
+                WSTOPPED | WNOHANG | WNOWAIT) == 0 &&
+         info.si_pid != 0;
+}
+
 // One that is stopped could not do what it was told, and would be waited for.
-static void wake_all(const weft_run_t* run) {
+// No other gets the signal: it would take back the stop with which a debugger
+// or a leak checker begins, which then waits for ever.
+static void wake_stopped(const weft_run_t* run) {
   for (uint32_t i = 0; i < run->settings->size; i++) {
-    signal_rank(&run->ranks[i], SIGCONT);
+    if (is_stopped(&run->ranks[i])) {
+      signal_rank(&run->ranks[i], SIGCONT);
+    }
   }
 }
 
@@ -101,7 +115,7 @@ static void stop(weft_run_t* run, weft_status_t reason, bool spares_finished) {
   weft_job_host_stop(run->host, reason);
   run->is_stopping = true;
   tell_deaf(run, spares_finished);
-  wake_all(run);
+  wake_stopped(run);
   (void)uv_timer_start(&run->grace, on_grace, run->settings->grace_s * 1000, 0);
 }
 
