@@ -23,17 +23,28 @@ static bool is_end(const weft_part_t* part, uint64_t number) {
   return number == WEFT_END_WRITER || number < part->reader_count;
 }
 
-// B has passed a copy on to C, or not after all.
+// Whom a holder names, whether or not it was met before; NULL when there is no
+// such. Whoever does not know the life of a peer yet leaves it 0.
+static weft_peer_t* find_holder(weft_peer_t* peer, weft_holder_t holder) {
+  weft_peer_t* found = NULL;
+  weft_status_release(
+      weft_peers_reach(peer->runtime, (uint16_t)(holder >> 16), &found));
+  return found != NULL && (uint16_t)holder != 0
+             ? weft_peers_life(peer->peers, holder)
+             : found;
+}
+
+// B has passed a copy on to C, or not after all. That B itself has one need not
+// be known yet: whoever shows the key has been given the end.
 static void receive_pass(weft_part_t* part, weft_peer_t* peer,
                          const uint64_t words[]) {
-  weft_peer_t* to =
-      weft_peers_life(peer->peers, (weft_holder_t)(words[1] >> 32));
   weft_end_t* end = weft_part_end(part, (uint32_t)words[0]);
   weft_mutex_lock(&part->lock);
-  // Whoever has none can pass none on.
-  bool has_one = weft_travel_has_pin_locked(end, peer);
+  bool is_sound = end->key != 0 && end->key == words[2];
   weft_mutex_unlock(&part->lock);
-  if (to != NULL && has_one) {
+  weft_peer_t* to =
+      is_sound ? find_holder(peer, (weft_holder_t)(words[1] >> 32)) : NULL;
+  if (to != NULL) {
     weft_travel_count_copies(part, end, to, (words[1] & 1) != 0 ? 1 : -1);
   }
 }
@@ -90,6 +101,7 @@ static bool receive_about(weft_part_t* part, weft_peer_t* peer,
       }
       return has_end;
     case WEFT_CHANNEL_PASS:
+      has_end = count == 3 && is_end(part, words[0]);
       if (has_end) {
         receive_pass(part, peer, words);
       }

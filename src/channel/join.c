@@ -80,6 +80,10 @@ static weft_status_t become_hub(weft_part_t* part, weft_value_t value) {
         end->state == WEFT_END_AWAY) {
       weft_part_set_state_locked(part, end, WEFT_END_UNSEEN);
     }
+    // Its creator has not heard yet that it has left here.
+    if (end->state == WEFT_END_LEFT) {
+      part->present &= ~weft_reader_bit(i);
+    }
   }
   part->is_hub = true;
   // Readers here that had joined elsewhere are at the hub now: the MOVED that
@@ -223,11 +227,7 @@ static void follow(weft_part_t* part, weft_holder_t hub) {
   uint64_t bits;
   weft_peer_t* peer;
   while ((peer = weft_places_take_any(part, &bits)) != NULL) {
-    weft_status_t status =
-        weft_travel_send(part, peer, WEFT_CHANNEL_MOVED, 0, &word, 1);
-    if (status != WEFT_OK) {
-      weft_peer_break(peer, status);
-    }
+    weft_travel_tell(part, peer, WEFT_CHANNEL_MOVED, &word, 1);
   }
   weft_join_follow(part, hub);
 }

@@ -369,6 +369,10 @@ void weft_join_receive_moved(weft_part_t* part, weft_peer_t* peer,
 weft_status_t weft_travel_send(const weft_part_t* part, weft_peer_t* peer,
                                uint16_t subject, uint64_t id,
                                const weft_value_t* words, size_t count);
+// The same, of what must be said: without memory the peer is lost.
+void weft_travel_tell(const weft_part_t* part, weft_peer_t* peer,
+                      uint16_t subject, const weft_value_t* words,
+                      size_t count);
 // An end that is used here, or at the creator with nobody, leaves for good. The
 // caller has a use of the part.
 void weft_travel_end_left(weft_part_t* part, weft_end_t* end);
@@ -376,7 +380,6 @@ void weft_travel_end_left(weft_part_t* part, weft_end_t* end);
 // without memory.
 bool weft_travel_count_pin_locked(const weft_part_t* part, weft_end_t* end,
                                   weft_peer_t* peer, int64_t count);
-bool weft_travel_has_pin_locked(const weft_end_t* end, const weft_peer_t* peer);
 // The same, and sees whether any are left. The caller has a use.
 void weft_travel_count_copies(weft_part_t* part, weft_end_t* end,
                               weft_peer_t* peer, int64_t count);

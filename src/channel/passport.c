@@ -38,7 +38,7 @@ static uint64_t table_key(weft_holder_t creator, uint32_t number) {
   return (uint64_t)creator << 32 | number;
 }
 
-// Gives each end a key. Errors: UNAVAILABLE.
+// Gives each end of a channel that was made here a key. Errors: UNAVAILABLE.
 static weft_status_t make_keys(weft_part_t* part) {
   for (uint32_t i = 0; i <= part->reader_count; i++) {
     weft_end_t* end =
@@ -54,9 +54,13 @@ static weft_status_t make_keys(weft_part_t* part) {
   return WEFT_OK;
 }
 
-// Lists a channel of this runtime under a number, so that others find it.
+// Lists a channel of this runtime under a number, so that others find it. One
+// of another runtime has its keys and its number from there.
 static weft_status_t publish(weft_part_t* part, weft_runtime_t* runtime,
                              weft_holder_t self) {
+  if (part->is_foreign) {
+    return WEFT_OK;
+  }
   weft_channel_index_t index = weft_channels_index(runtime);
   WEFT_RETURN_IF_ERROR(make_keys(part));
   weft_mutex_lock(index.lookup);
@@ -123,11 +127,12 @@ static weft_status_t pin(weft_part_t* part, weft_end_t* end, weft_peer_t* to,
       weft_int64(end->number),
       weft_int64((int64_t)((uint64_t)weft_peer_holder(to) << 32 |
                            (uint32_t)(count > 0))),
+      weft_int64((int64_t)end->key),
   };
   WEFT_RETURN_IF_ERROR(weft_peers_find(to->runtime,
                                        (uint16_t)(part->creator >> 16),
                                        (uint16_t)part->creator, &creator));
-  return weft_travel_send(part, creator, WEFT_CHANNEL_PASS, 0, words, 2);
+  return weft_travel_send(part, creator, WEFT_CHANNEL_PASS, 0, words, 3);
 }
 
 static weft_status_t write_passport(const weft_part_t* part,
@@ -204,7 +209,9 @@ weft_status_t weft_channels_encode(weft_peer_t* peer, weft_encoder_t* encoder,
     return status;
   }
   *trip = (trip_t){.part = part, .end = end->number, .to = peer};
+  // What is said of copies that are gone comes after the parcel.
   weft_mutex_lock(&part->lock);
+  end->handles++;
   part->users++;
   weft_mutex_unlock(&part->lock);
   weft_dlist_append(trips, &trip->node);
@@ -223,7 +230,7 @@ void weft_channels_parcel_over(weft_dlist_t* trips, bool is_sent) {
       weft_status_release(pin(part, end, trip->to, -1));
     }
     weft_memory_free(part->allocator, trip, sizeof(*trip));
-    weft_part_leave(part);
+    weft_travel_release_handle(part, end);
   }
 }
 

@@ -13,7 +13,8 @@
 //
 // B writes PASS before it sends the end, and RETURN later: so as long as
 // somebody has a copy the count of somebody is above zero, though C's may be
-// below it for a while, if its RETURN comes first.
+// below it for a while, if its RETURN comes first. So may what C says of those
+// that it has passed the end on to: PASS shows the end's key.
 
 #include <stdio.h>
 #include <string.h>
@@ -26,7 +27,7 @@
 
 // --- Words ------------------------------------------------------------------
 
-#define WORDS 2
+#define WORDS 3
 
 typedef struct note {
   weft_outgoing_t outgoing;
@@ -77,6 +78,15 @@ weft_status_t weft_travel_send(const weft_part_t* part, weft_peer_t* peer,
   return WEFT_OK;
 }
 
+void weft_travel_tell(const weft_part_t* part, weft_peer_t* peer,
+                      uint16_t subject, const weft_value_t* words,
+                      size_t count) {
+  weft_status_t status = weft_travel_send(part, peer, subject, 0, words, count);
+  if (status != WEFT_OK) {
+    weft_peer_break(peer, status);
+  }
+}
+
 // --- Pins -------------------------------------------------------------------
 
 static weft_pin_t* find_pin_locked(const weft_end_t* end,
@@ -87,11 +97,6 @@ static weft_pin_t* find_pin_locked(const weft_end_t* end,
     node = weft_dlist_next(&end->pins, node);
   }
   return node != NULL ? WEFT_CONTAINER_OF(node, weft_pin_t, node) : NULL;
-}
-
-bool weft_travel_has_pin_locked(const weft_end_t* end,
-                                const weft_peer_t* peer) {
-  return find_pin_locked(end, peer) != NULL;
 }
 
 static void remove_pin_locked(const weft_part_t* part, weft_pin_t* pin) {
@@ -166,9 +171,11 @@ weft_status_t weft_travel_used_elsewhere(const weft_part_t* part,
                           where);
 }
 
-// Whether an end that nobody uses so far can be used without asking.
+// Whether an end that nobody uses so far can be used without asking. A hub that
+// has died has closed the channel, and there is nobody to be asked.
 static bool is_ours_locked(const weft_part_t* part, const weft_end_t* end) {
-  return !part->is_foreign && (end->number == WEFT_END_WRITER || part->is_hub);
+  return !part->is_foreign &&
+         (end->number == WEFT_END_WRITER || part->is_hub || part->hub == NULL);
 }
 
 weft_status_t weft_travel_claim(weft_part_t* part, weft_end_t* end) {
@@ -181,7 +188,6 @@ weft_status_t weft_travel_claim(weft_part_t* part, weft_end_t* end) {
     weft_part_set_state_locked(part, end,
                                is_ours ? WEFT_END_HERE : WEFT_END_JOINING);
     if (!is_ours) {
-      // A hub that has died has closed the channel.
       asked = part->is_foreign ? part->creator : weft_peer_holder(part->hub);
       part->users++;
     }
@@ -235,6 +241,17 @@ void weft_travel_end_left(weft_part_t* part, weft_end_t* end) {
   }
 }
 
+// The hub, of a reader whose creator is dead: nobody can join it any more.
+static void drop_orphan(weft_part_t* part, const weft_end_t* end,
+                        weft_status_t reason) {
+  weft_mutex_lock(&part->lock);
+  bool is_orphan = end->state == WEFT_END_UNSEEN;
+  weft_mutex_unlock(&part->lock);
+  if (is_orphan) {
+    weft_part_drop_readers(part, weft_reader_bit(end->number), reason);
+  }
+}
+
 // Copies that came are gone, and nobody has used them here.
 static void return_copies(weft_part_t* part, const weft_end_t* end,
                           uint32_t copies) {
@@ -250,9 +267,10 @@ static void return_copies(weft_part_t* part, const weft_end_t* end,
       weft_peers_find(runtime, (uint16_t)(part->creator >> 16),
                       (uint16_t)part->creator, &creator);
   if (status == WEFT_OK) {
-    status = weft_travel_send(part, creator, WEFT_CHANNEL_RETURN, 0, words, 2);
+    weft_travel_tell(part, creator, WEFT_CHANNEL_RETURN, words, 2);
+  } else {
+    drop_orphan(part, end, status);
   }
-  // The creator is dead; or the end stays there until this process is.
   weft_status_release(status);
 }
 
@@ -299,6 +317,8 @@ void weft_travel_release_handle(weft_part_t* part, weft_end_t* end) {
 
 void weft_travel_forget_peer(weft_part_t* part, weft_end_t* end,
                              const weft_peer_t* peer) {
+  weft_deed_t deed;
+  weft_deed_init(&deed);
   weft_mutex_lock(&part->lock);
   weft_pin_t* pin = find_pin_locked(end, peer);
   if (pin != NULL) {
@@ -309,9 +329,16 @@ void weft_travel_forget_peer(weft_part_t* part, weft_end_t* end,
   }
   if (end->claimant == peer) {
     end->claimant = NULL;
+    // Perhaps it died before it came to the hub, which then knows of nobody
+    // that would leave.
+    if (!part->is_foreign && !part->is_hub && end->number != WEFT_END_WRITER) {
+      part->leaving |= weft_reader_bit(end->number);
+      weft_feed_tell_locked(part, &deed);
+    }
   }
   bool is_lost = pin != NULL && is_lost_locked(part, end);
   weft_mutex_unlock(&part->lock);
+  weft_deed_do(&deed, part->allocator);
   if (is_lost) {
     weft_travel_end_left(part, end);
   }

@@ -93,7 +93,8 @@ enum {
   WEFT_CHANNEL_RELEASE = 4,
   // (readers): these have left.
   WEFT_CHANNEL_LEAVE = 5,
-  // (end, holder << 32 | whether it is so): a copy was passed on to another.
+  // (end, holder << 32 | whether it is so, key): a copy was passed on to
+  // another.
   WEFT_CHANNEL_PASS = 6
 };
 
