@@ -75,7 +75,9 @@ static weft_status_t become_hub(weft_part_t* part, weft_value_t value) {
   part->present &= UINT64_MAX >> (64 - part->reader_count);
   for (uint32_t i = 0; i < part->reader_count; i++) {
     weft_end_t* end = &part->readers[i].end;
-    memcpy(&end->key, words + sizeof(uint64_t) * (i + 1), sizeof(uint64_t));
+    uint64_t key;
+    memcpy(&key, words + sizeof(uint64_t) * (i + 1), sizeof(key));
+    weft_end_set_key_locked(end, key);
     if ((part->present & weft_reader_bit(i)) != 0 &&
         end->state == WEFT_END_AWAY) {
       weft_part_set_state_locked(part, end, WEFT_END_UNSEEN);

@@ -98,6 +98,14 @@ typedef struct weft_end {
   weft_join_t early;
 } weft_end_t;
 
+// An end keeps the key that it has, which is read without the lock by whoever
+// has a handle of it.
+static inline void weft_end_set_key_locked(weft_end_t* end, uint64_t key) {
+  if (end->key == 0) {
+    end->key = key;
+  }
+}
+
 typedef struct weft_channel_slot {
   weft_value_t value;
   // WEFT_OK: the value counts.

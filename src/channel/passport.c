@@ -48,7 +48,7 @@ static weft_status_t make_keys(weft_part_t* part) {
       WEFT_RETURN_IF_ERROR(weft_sys_random(&key));
     }
     weft_mutex_lock(&part->lock);
-    end->key = end->key != 0 ? end->key : key;
+    weft_end_set_key_locked(end, key);
     weft_mutex_unlock(&part->lock);
   }
   return WEFT_OK;
@@ -312,7 +312,7 @@ static weft_status_t take_copy(weft_part_t* part, const passport_t* passport,
   bool is_loose = end->state == WEFT_END_AWAY || end->state == WEFT_END_UNSEEN;
   if (part->is_foreign) {
     // The first that says it is believed: nobody else can take it away.
-    end->key = end->key != 0 ? end->key : passport->key;
+    weft_end_set_key_locked(end, passport->key);
     end->copies++;
     if (is_loose) {
       weft_part_set_state_locked(part, end, WEFT_END_IDLE);

@@ -72,7 +72,7 @@ static bool is_disturbed(const wharf_t* wharf) {
 typedef enum form { FORM_NUMBER, FORM_TENSOR, FORM_ERROR, FORM_TEXT } form_t;
 
 static form_t form_of(const use_t* use, uint64_t sequence) {
-  uint64_t mixed = sequence * 7 + use->pipe * 3;
+  uint64_t mixed = sequence * 7 + (uint64_t)use->pipe * 3;
   return mixed % 8 < 4 ? (form_t)(mixed % 4) : FORM_NUMBER;
 }
 
