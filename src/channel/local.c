@@ -51,34 +51,30 @@ static weft_status_t use_locked(weft_part_t* part, weft_end_t* end) {
 
 // --- The writer -------------------------------------------------------------
 
-static weft_status_t await_write(weft_part_t* part, int64_t deadline_ns) {
-  weft_mutex_lock(&part->lock);
-  weft_status_t status = use_locked(part, &part->writer_end);
-  if (status == WEFT_OK) {
-    status = weft_part_await_locked(part, NULL, deadline_ns);
-  }
-  weft_mutex_unlock(&part->lock);
-  return status;
+// Waits until the next slot is free. Nobody else takes it: there is one writer.
+static weft_status_t await_write_locked(weft_part_t* part,
+                                        int64_t deadline_ns) {
+  WEFT_RETURN_IF_ERROR(use_locked(part, &part->writer_end));
+  return weft_part_await_locked(part, NULL, deadline_ns);
 }
 
-// Puts a value into the next slot, which is free: nobody else takes it, as
-// there is one writer. Borrows both.
-static weft_status_t put(weft_part_t* part, weft_value_t value,
-                         weft_status_t error) {
+// Puts a value into the next slot, if that can be: `status` says so, and is
+// returned else. Gives the lock back. Borrows both.
+static weft_status_t put_and_unlock(weft_part_t* part, weft_status_t status,
+                                    weft_value_t value, weft_status_t error) {
   weft_deed_t deed;
   weft_deed_init(&deed);
-  weft_mutex_lock(&part->lock);
   bool stays_here = weft_dlist_is_empty(&part->places);
-  weft_status_t status =
-      stays_here ? weft_part_check_locked(part, NULL) : WEFT_OK;
-  if (stays_here && status == WEFT_OK) {
+  if (status == WEFT_OK && stays_here) {
     weft_part_put_locked(part, part->written, part->present,
                          weft_value_retain(value), weft_status_retain(error),
                          &deed);
   }
   weft_mutex_unlock(&part->lock);
   weft_deed_do(&deed, part->allocator);
-  return stays_here ? status : weft_places_write(part, value, error);
+  return status != WEFT_OK || stays_here
+             ? status
+             : weft_places_write(part, value, error);
 }
 
 static weft_status_t part_write(weft_writer_t* writer, weft_value_t value,
@@ -90,8 +86,9 @@ static weft_status_t part_write(weft_writer_t* writer, weft_value_t value,
                             "or abandoned first",
                             part->name);
   }
-  WEFT_RETURN_IF_ERROR(await_write(part, deadline_ns));
-  return put(part, value, error);
+  weft_mutex_lock(&part->lock);
+  weft_status_t status = await_write_locked(part, deadline_ns);
+  return put_and_unlock(part, status, value, error);
 }
 
 static weft_status_t part_reserve(weft_writer_t* writer, size_t size_bytes,
@@ -102,7 +99,10 @@ static weft_status_t part_reserve(weft_writer_t* writer, size_t size_bytes,
                             "channel %s: %zu bytes are reserved already",
                             part->name, part->reserved_bytes);
   }
-  WEFT_RETURN_IF_ERROR(await_write(part, deadline_ns));
+  weft_mutex_lock(&part->lock);
+  weft_status_t status = await_write_locked(part, deadline_ns);
+  weft_mutex_unlock(&part->lock);
+  WEFT_RETURN_IF_ERROR(status);
   WEFT_RETURN_IF_ERROR(weft_bytes_create_open(part->allocator, size_bytes,
                                               &part->reserved, out_data));
   part->reserved_bytes = size_bytes;
@@ -145,7 +145,9 @@ static weft_status_t part_commit(weft_writer_t* writer, size_t size_bytes) {
   if (size_bytes < part->reserved_bytes) {
     WEFT_RETURN_IF_ERROR(shorten(part, size_bytes));
   }
-  weft_status_t status = put(part, part->reserved, WEFT_OK);
+  weft_mutex_lock(&part->lock);
+  weft_status_t status = put_and_unlock(
+      part, weft_part_check_locked(part, NULL), part->reserved, WEFT_OK);
   part_abandon(writer);
   return status;
 }
