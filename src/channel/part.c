@@ -418,22 +418,18 @@ void weft_part_give_back_locked(weft_part_t* part, weft_channel_slot_t* slot,
   }
 }
 
-// Gives one value of these readers back; false when they have none.
-static bool drop_one(weft_part_t* part, uint64_t bits) {
+// Gives back what is in a slot for these readers, if anything is.
+static void drop_slot(weft_part_t* part, weft_channel_slot_t* slot,
+                      uint64_t bits) {
   weft_deed_t deed;
   weft_deed_init(&deed);
-  uint32_t i = 0;
   weft_mutex_lock(&part->lock);
-  while (i < part->slot_count && (part->slots[i].holders & bits) == 0) {
-    i++;
-  }
-  if (i < part->slot_count) {
-    weft_channel_slot_t* slot = &part->slots[i];
-    weft_part_give_back_locked(part, slot, slot->holders & bits, &deed);
+  bits &= slot->holders;
+  if (bits != 0) {
+    weft_part_give_back_locked(part, slot, bits, &deed);
   }
   weft_mutex_unlock(&part->lock);
   weft_deed_do(&deed, part->allocator);
-  return i < part->slot_count;
 }
 
 void weft_part_end_readers(weft_part_t* part, uint64_t bits,
@@ -460,7 +456,8 @@ void weft_part_end_readers(weft_part_t* part, uint64_t bits,
 void weft_part_drop_readers(weft_part_t* part, uint64_t bits,
                             weft_status_t reason) {
   weft_part_end_readers(part, bits, reason);
-  while (drop_one(part, bits)) {
+  for (uint32_t i = 0; i < part->slot_count; i++) {
+    drop_slot(part, &part->slots[i], bits);
   }
 }
 
