@@ -30,7 +30,6 @@ void weft_writer_init(weft_writer_t* writer,
   weft_object_init(&writer->object, &end_vtable, 1);
   writer->object.extra = WEFT_CHANNEL_WRITER;
   writer->vtable = vtable;
-  atomic_init(&writer->owner, NULL);
 }
 
 void weft_reader_init(weft_reader_t* reader, const weft_reader_vtable_t* vtable,
@@ -39,7 +38,6 @@ void weft_reader_init(weft_reader_t* reader, const weft_reader_vtable_t* vtable,
   reader->object.extra = WEFT_CHANNEL_READER;
   reader->vtable = vtable;
   reader->allocator = allocator;
-  atomic_init(&reader->owner, NULL);
 }
 
 weft_value_t weft_writer_value(weft_writer_t* writer) {
@@ -72,13 +70,8 @@ weft_status_t weft_writer_open(weft_value_t end, weft_writer_t** out_writer) {
   *out_writer = NULL;
   WEFT_RETURN_IF_ERROR(expect_end(end, WEFT_CHANNEL_WRITER));
   weft_writer_t* writer = (weft_writer_t*)(void*)end.as.object;
-  if (writer->vtable->opened != NULL) {
-    WEFT_RETURN_IF_ERROR(writer->vtable->opened(writer));
-  }
+  WEFT_RETURN_IF_ERROR(writer->vtable->opened(writer));
   weft_object_retain(&writer->object);
-  // Relaxed: compared only, by whoever uses the other end.
-  atomic_store_explicit(&writer->owner, weft_thread_self.activity,
-                        memory_order_relaxed);
   *out_writer = writer;
   return WEFT_OK;
 }
@@ -91,9 +84,6 @@ weft_status_t weft_reader_open(weft_value_t end, weft_reader_t** out_reader) {
     WEFT_RETURN_IF_ERROR(reader->vtable->opened(reader));
   }
   weft_object_retain(&reader->object);
-  // Relaxed: as above.
-  atomic_store_explicit(&reader->owner, weft_thread_self.activity,
-                        memory_order_relaxed);
   *out_reader = reader;
   return WEFT_OK;
 }

@@ -58,8 +58,6 @@ typedef enum weft_channel_role {
 struct weft_writer {
   weft_object_t object;
   const weft_writer_vtable_t* vtable;
-  // The actor that opened it, compared only; NULL: a plain thread, or nobody.
-  const weft_activity_t* _Atomic owner;
 };
 
 struct weft_reader {
@@ -67,7 +65,6 @@ struct weft_reader {
   const weft_reader_vtable_t* vtable;
   // Of the memory that it is in.
   const weft_allocator_t* allocator;
-  const weft_activity_t* _Atomic owner;
 };
 
 // One reference.

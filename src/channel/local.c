@@ -38,6 +38,15 @@ weft_status_t weft_part_add_handle(weft_part_t* part, weft_end_t* end,
   return WEFT_OK;
 }
 
+// Whoever runs here uses the end from now on.
+static weft_status_t open_end(weft_part_t* part, weft_end_t* end) {
+  WEFT_RETURN_IF_ERROR(weft_travel_claim(part, end));
+  // Relaxed: compared only.
+  atomic_store_explicit(&end->owner, weft_thread_self.activity,
+                        memory_order_relaxed);
+  return WEFT_OK;
+}
+
 // Has the end be used here. The lock is held, and given back meanwhile.
 static weft_status_t use_locked(weft_part_t* part, weft_end_t* end) {
   if (end->state == WEFT_END_HERE) {
@@ -187,10 +196,7 @@ static weft_status_t part_write_ready(weft_writer_t* writer,
 
 static weft_status_t part_writer_opened(weft_writer_t* writer) {
   weft_part_t* part = weft_part_of_writer(writer);
-  // Relaxed: compared only.
-  atomic_store_explicit(&part->writer.base.owner, weft_thread_self.activity,
-                        memory_order_relaxed);
-  return weft_travel_claim(part, &part->writer_end);
+  return open_end(part, &part->writer_end);
 }
 
 const weft_writer_vtable_t weft_part_writer_vtable = {
@@ -270,10 +276,7 @@ static weft_status_t part_read_ready(weft_reader_t* base, bool is_now,
 
 static weft_status_t part_reader_opened(weft_reader_t* base) {
   weft_part_reader_t* reader = weft_part_reader_of(base);
-  // Relaxed: compared only.
-  atomic_store_explicit(&reader->handle.base.owner, weft_thread_self.activity,
-                        memory_order_relaxed);
-  return weft_travel_claim(reader->end.part, &reader->end);
+  return open_end(reader->end.part, &reader->end);
 }
 
 const weft_reader_vtable_t weft_part_reader_vtable = {

@@ -263,25 +263,24 @@ static weft_status_t sleep_locked(weft_part_t* part, bool is_writer,
 }
 
 // The actor that owns an end; NULL for threads.
-static const weft_activity_t* owner_of(
-    const weft_activity_t* const _Atomic* owner) {
+static const weft_activity_t* owner_of(const weft_end_t* end) {
   // Relaxed: compared only.
-  return atomic_load_explicit(owner, memory_order_relaxed);
+  return atomic_load_explicit(&end->owner, memory_order_relaxed);
 }
 
 // True when the other end that is waited for is of the same actor, which does
 // nothing while it waits: the writer, or a reader that holds the next slot.
 static bool waits_for_itself_locked(const weft_part_t* part,
                                     const weft_part_reader_t* reader) {
-  const weft_activity_t* writer = owner_of(&part->writer.base.owner);
+  const weft_activity_t* writer = owner_of(&part->writer_end);
   uint64_t holders = weft_part_slot(part, part->written)->holders;
   if (writer == NULL || reader != NULL) {
-    return writer != NULL && owner_of(&reader->handle.base.owner) == writer;
+    return writer != NULL && owner_of(&reader->end) == writer;
   }
   bool found = false;
   for (uint32_t i = 0; i < part->reader_count; i++) {
-    found |= (holders >> i & 1) != 0 &&
-             owner_of(&part->readers[i].handle.base.owner) == writer;
+    found |=
+        (holders >> i & 1) != 0 && owner_of(&part->readers[i].end) == writer;
   }
   return found;
 }

@@ -75,10 +75,13 @@ typedef struct weft_join {
   uint64_t key;
 } weft_join_t;
 
-// All but `part` and `number` is guarded by the lock.
+// All but the first three is guarded by the lock.
 typedef struct weft_end {
   weft_part_t* part;
   uint32_t number;
+  // The actor that opened it, compared only, by whoever uses another end; NULL:
+  // a plain thread, or nobody.
+  const weft_activity_t* _Atomic owner;
   weft_end_state_t state;
   // Handles here.
   uint32_t handles;
