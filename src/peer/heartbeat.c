@@ -56,10 +56,14 @@ static void write_simple(weft_peer_t* peer, weft_frame_type_t type) {
   weft_mutex_unlock(&peer->lock);
 }
 
-void weft_peer_await(weft_peer_t* peer) {
-  weft_mutex_lock(&peer->peers->calls_lock);
+void weft_heartbeat_await_locked(weft_peer_t* peer) {
   peer->awaited_count++;
   weft_heartbeat_start_locked(peer);
+}
+
+void weft_peer_await(weft_peer_t* peer) {
+  weft_mutex_lock(&peer->peers->calls_lock);
+  weft_heartbeat_await_locked(peer);
   weft_mutex_unlock(&peer->peers->calls_lock);
 }
 

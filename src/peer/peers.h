@@ -136,6 +136,8 @@ void weft_heartbeat_init(weft_peers_t* peers);
 // Somebody waits for the peer, for an answer more: looks from time to time
 // whether it still lives. `calls_lock` is held.
 void weft_heartbeat_start_locked(weft_peer_t* peer);
+// The same, for what is no call: until `awaited_count` is taken down again.
+void weft_heartbeat_await_locked(weft_peer_t* peer);
 void weft_heartbeat_receive(weft_peer_t* peer, const weft_frame_t* frame);
 void weft_heartbeat_stop(weft_peers_t* peers);
 

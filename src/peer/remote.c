@@ -68,8 +68,7 @@ static import_t* find_locked(const weft_peer_t* owner, uint64_t id) {
 
 static void await_locked(import_t* import, weft_peer_t* peer) {
   import->awaited = peer;
-  peer->awaited_count++;
-  weft_heartbeat_start_locked(peer);
+  weft_heartbeat_await_locked(peer);
 }
 
 static void unlist_locked(import_t* import) {
