@@ -10,28 +10,12 @@
 // Slots are told by two scalars each.
 #define TOLD_WORDS ((size_t)WEFT_FRAME_SCALAR_LIMIT)
 
-static weft_frame_t head_of(const weft_part_t* part, uint16_t subject) {
-  weft_frame_t head = {
-      .type = WEFT_FRAME_CHANNEL,
-      .endpoint = subject,
-      .target_index = part->creator,
-      .target_generation = part->number,
-      .timeout_ns = INT64_MAX,
-  };
-  return head;
-}
-
 // The lock of the part and that of the peer are held.
 static weft_status_t write_words(const weft_part_t* part, weft_peer_t* peer,
                                  uint16_t subject, const weft_value_t* words,
                                  size_t count) {
-  weft_parcel_t parcel;
-  weft_frame_t head = head_of(part, subject);
-  const weft_arguments_t arguments = {.positional = words,
-                                      .positional_count = count};
-  weft_parcel_init(&parcel, &head);
-  WEFT_RETURN_IF_ERROR(weft_parcel_pack(&parcel, peer, &arguments));
-  return weft_parcel_write_locked(&parcel, peer, WEFT_LINK_RESERVED);
+  const weft_frame_t head = weft_travel_head(part, subject, 0);
+  return weft_travel_write_locked(&head, peer, words, count);
 }
 
 // Tells of some slots that are free.
@@ -104,6 +88,12 @@ void weft_feed_tell_locked(weft_part_t* part, weft_deed_t* deed) {
   part->tell = (weft_outgoing_t){.write = write_told, .end = end_told};
   deed->teller = part;
   deed->told = part->hub;
+}
+
+void weft_feed_leave_locked(weft_part_t* part, uint64_t bits,
+                            weft_deed_t* deed) {
+  part->leaving |= bits;
+  weft_feed_tell_locked(part, deed);
 }
 
 // --- What comes -------------------------------------------------------------

@@ -64,13 +64,14 @@ static bool pass_leave_on(weft_part_t* part, const weft_peer_t* peer,
   weft_deed_init(&deed);
   weft_mutex_lock(&part->lock);
   bool passes = !part->is_hub && !part->is_foreign;
-  for (uint32_t i = 0; i < part->reader_count && passes; i++) {
+  uint64_t leaving = 0;
+  for (uint32_t i = 0; i < part->reader_count; i++) {
     if (part->readers[i].end.claimant == peer) {
-      part->leaving |= bits & weft_reader_bit(i);
+      leaving |= bits & weft_reader_bit(i);
     }
   }
   if (passes) {
-    weft_feed_tell_locked(part, &deed);
+    weft_feed_leave_locked(part, leaving, &deed);
   }
   weft_mutex_unlock(&part->lock);
   weft_deed_do(&deed, part->allocator);
@@ -190,10 +191,9 @@ static void peer_died(weft_channel_node_t* node, void* user) {
   if (part->creator == 0) {
     return;
   }
-  for (uint32_t i = 0; i < part->reader_count; i++) {
-    weft_travel_forget_peer(part, &part->readers[i].end, death->peer);
+  for (uint32_t i = 0; i <= part->reader_count; i++) {
+    weft_travel_forget_peer(part, weft_part_end_at(part, i), death->peer);
   }
-  weft_travel_forget_peer(part, &part->writer_end, death->peer);
   weft_mutex_lock(&part->lock);
   bool is_hub = part->hub == death->peer;
   if (is_hub) {

@@ -249,8 +249,7 @@ static void part_give_back(const weft_lease_t* lease) {
   reader->leases--;
   if (reader->leases == 0 && reader->end.state == WEFT_END_LEFT &&
       !part->is_hub) {
-    part->leaving |= weft_reader_bit(reader->end.number);
-    weft_feed_tell_locked(part, &deed);
+    weft_feed_leave_locked(part, weft_reader_bit(reader->end.number), &deed);
   }
   weft_part_leave_and_unlock(part);
   weft_deed_do(&deed, allocator);

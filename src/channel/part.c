@@ -55,8 +55,7 @@ static void wake_locked(weft_dlist_t* waiters) {
 
 static void free_ends(weft_part_t* part) {
   for (uint32_t i = 0; i <= part->reader_count; i++) {
-    weft_end_t* end =
-        weft_part_end(part, i < part->reader_count ? i : WEFT_END_WRITER);
+    weft_end_t* end = weft_part_end_at(part, i);
     weft_travel_clear_pins_locked(part, end);
     weft_status_release(end->failure);
   }

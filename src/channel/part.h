@@ -232,6 +232,13 @@ static inline weft_end_t* weft_part_end(weft_part_t* part, uint32_t number) {
                                    : &part->readers[number].end;
 }
 
+// All ends of a part by an index, from 0 to `reader_count`: the readers, and
+// the writer.
+static inline weft_end_t* weft_part_end_at(weft_part_t* part, uint32_t index) {
+  return weft_part_end(part,
+                       index < part->reader_count ? index : WEFT_END_WRITER);
+}
+
 // --- Deeds ------------------------------------------------------------------
 
 // What is to be done when the lock has been given back.
@@ -348,8 +355,11 @@ weft_peer_t* weft_places_take_any(weft_part_t* part, uint64_t* out_bits);
 
 // --- feed.c -----------------------------------------------------------------
 
-// Something is to be told to the hub. The lock is held.
+// Something is to be told to the hub; or that these readers have left. The lock
+// is held.
 void weft_feed_tell_locked(weft_part_t* part, weft_deed_t* deed);
+void weft_feed_leave_locked(weft_part_t* part, uint64_t bits,
+                            weft_deed_t* deed);
 // A value, or the end of the channel, has come from a peer.
 void weft_feed_receive(weft_part_t* part, weft_peer_t* peer,
                        const weft_frame_t* frame);
@@ -376,7 +386,15 @@ void weft_join_follow(weft_part_t* part, weft_holder_t hub);
 void weft_join_receive_moved(weft_part_t* part, weft_peer_t* peer,
                              weft_holder_t hub);
 
-// Sends words about a channel. Errors: RESOURCE_EXHAUSTED.
+// Words about a channel, at most WEFT_FRAME_SCALAR_LIMIT: the head of their
+// frame; writes it now, the lock of the peer being held (errors: as
+// `weft_peer_write_locked`); or sends it when there is room (errors:
+// RESOURCE_EXHAUSTED).
+weft_frame_t weft_travel_head(const weft_part_t* part, uint16_t subject,
+                              uint64_t id);
+weft_status_t weft_travel_write_locked(const weft_frame_t* head,
+                                       weft_peer_t* peer,
+                                       const weft_value_t* words, size_t count);
 weft_status_t weft_travel_send(const weft_part_t* part, weft_peer_t* peer,
                                uint16_t subject, uint64_t id,
                                const weft_value_t* words, size_t count);

@@ -41,8 +41,7 @@ static uint64_t table_key(weft_holder_t creator, uint32_t number) {
 // Gives each end of a channel that was made here a key. Errors: UNAVAILABLE.
 static weft_status_t make_keys(weft_part_t* part) {
   for (uint32_t i = 0; i <= part->reader_count; i++) {
-    weft_end_t* end =
-        weft_part_end(part, i < part->reader_count ? i : WEFT_END_WRITER);
+    weft_end_t* end = weft_part_end_at(part, i);
     uint64_t key = 0;
     while (key == 0) {
       WEFT_RETURN_IF_ERROR(weft_sys_random(&key));

@@ -36,14 +36,34 @@ typedef struct note {
   size_t count;
 } note_t;
 
-static weft_status_t write_note(weft_outgoing_t* outgoing, weft_peer_t* peer) {
-  const note_t* note = WEFT_CONTAINER_OF(outgoing, note_t, outgoing);
-  const weft_arguments_t arguments = {.positional = note->words,
-                                      .positional_count = note->count};
+weft_frame_t weft_travel_head(const weft_part_t* part, uint16_t subject,
+                              uint64_t id) {
+  weft_frame_t head = {
+      .type = WEFT_FRAME_CHANNEL,
+      .endpoint = subject,
+      .id = id,
+      .target_index = part->creator,
+      .target_generation = part->number,
+      .timeout_ns = INT64_MAX,
+  };
+  return head;
+}
+
+weft_status_t weft_travel_write_locked(const weft_frame_t* head,
+                                       weft_peer_t* peer,
+                                       const weft_value_t* words,
+                                       size_t count) {
+  const weft_arguments_t arguments = {.positional = words,
+                                      .positional_count = count};
   weft_parcel_t parcel;
-  weft_parcel_init(&parcel, &note->head);
+  weft_parcel_init(&parcel, head);
   WEFT_RETURN_IF_ERROR(weft_parcel_pack(&parcel, peer, &arguments));
   return weft_parcel_write_locked(&parcel, peer, WEFT_LINK_RESERVED);
+}
+
+static weft_status_t write_note(weft_outgoing_t* outgoing, weft_peer_t* peer) {
+  const note_t* note = WEFT_CONTAINER_OF(outgoing, note_t, outgoing);
+  return weft_travel_write_locked(&note->head, peer, note->words, note->count);
 }
 
 static void end_note(weft_outgoing_t* outgoing, weft_peer_t* peer) {
@@ -62,15 +82,7 @@ weft_status_t weft_travel_send(const weft_part_t* part, weft_peer_t* peer,
   }
   *note = (note_t){
       .outgoing = {.write = write_note, .end = end_note},
-      .head =
-          {
-              .type = WEFT_FRAME_CHANNEL,
-              .endpoint = subject,
-              .id = id,
-              .target_index = part->creator,
-              .target_generation = part->number,
-              .timeout_ns = INT64_MAX,
-          },
+      .head = weft_travel_head(part, subject, id),
       .count = count,
   };
   memcpy(note->words, words, count * sizeof(words[0]));
@@ -226,8 +238,7 @@ static void reader_left(weft_part_t* part, weft_part_reader_t* reader) {
   weft_mutex_lock(&part->lock);
   // What is leased is released first.
   if (!part->is_hub && reader->leases == 0) {
-    part->leaving |= bit;
-    weft_feed_tell_locked(part, &deed);
+    weft_feed_leave_locked(part, bit, &deed);
   }
   weft_mutex_unlock(&part->lock);
   weft_deed_do(&deed, part->allocator);
@@ -332,8 +343,7 @@ void weft_travel_forget_peer(weft_part_t* part, weft_end_t* end,
     // Perhaps it died before it came to the hub, which then knows of nobody
     // that would leave.
     if (!part->is_foreign && !part->is_hub && end->number != WEFT_END_WRITER) {
-      part->leaving |= weft_reader_bit(end->number);
-      weft_feed_tell_locked(part, &deed);
+      weft_feed_leave_locked(part, weft_reader_bit(end->number), &deed);
     }
   }
   bool is_lost = pin != NULL && is_lost_locked(part, end);
