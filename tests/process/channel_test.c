@@ -40,6 +40,22 @@ static made_t make(weft_runtime_t* runtime, uint32_t reader_count) {
   return made;
 }
 
+// Keeps the writer here.
+static weft_writer_t* open_writer(const made_t* made) {
+  weft_writer_t* writer;
+  weft_kit_assert_ok(weft_writer_open(made->writer, &writer));
+  weft_value_release(made->writer);
+  return writer;
+}
+
+// From `first` on, as long as they are below `end`.
+static void write_numbers(weft_writer_t* writer, int64_t first, int64_t end) {
+  for (int64_t n = first; n < end; n++) {
+    weft_kit_assert_ok(
+        weft_writer_write(writer, weft_int64(n), WEFT_TIME_INFINITE));
+  }
+}
+
 // Gives an end to a tap, and up here.
 static void give_reader(weft_runtime_t* runtime, weft_actor_t tap,
                         weft_value_t end) {
@@ -99,10 +115,8 @@ static weft_status_t read_status(weft_runtime_t* runtime, weft_actor_t tap) {
 static void readers_elsewhere_get_all_in_order(weft_runtime_t* runtime) {
   made_t made = make(runtime, READERS);
   weft_actor_t taps[READERS];
-  weft_writer_t* writer;
   weft_future_t* reads[READERS];
-  weft_kit_assert_ok(weft_writer_open(made.writer, &writer));
-  weft_value_release(made.writer);
+  weft_writer_t* writer = open_writer(&made);
   // Two of them share a process, one is here.
   const uint32_t ranks[READERS] = {1, 1, 0};
   for (int i = 0; i < READERS; i++) {
@@ -110,10 +124,7 @@ static void readers_elsewhere_get_all_in_order(weft_runtime_t* runtime) {
     give_reader(runtime, taps[i], made.readers[i]);
     reads[i] = read_soon(runtime, taps[i], 1000);
   }
-  for (int64_t n = 0; n < 1000; n++) {
-    weft_kit_assert_ok(
-        weft_writer_write(writer, weft_int64(n), WEFT_TIME_INFINITE));
-  }
+  write_numbers(writer, 0, 1000);
   for (int i = 0; i < READERS; i++) {
     expect_numbers(reads[i], 0, 1000);
   }
@@ -128,14 +139,9 @@ static void what_was_written_waits_for_the_reader(weft_runtime_t* runtime) {
   made_t made = make(runtime, 2);
   weft_actor_t early = tap_at(runtime, 1);
   weft_actor_t late = tap_at(runtime, 1);
-  weft_writer_t* writer;
-  weft_kit_assert_ok(weft_writer_open(made.writer, &writer));
-  weft_value_release(made.writer);
+  weft_writer_t* writer = open_writer(&made);
   give_reader(runtime, early, made.readers[0]);
-  for (int64_t n = 0; n < SLOTS; n++) {
-    weft_kit_assert_ok(
-        weft_writer_write(writer, weft_int64(n), WEFT_TIME_INFINITE));
-  }
+  write_numbers(writer, 0, SLOTS);
   expect_numbers(read_soon(runtime, early, SLOTS), 0, SLOTS);
   // The other has a place in each slot, though nobody has opened it.
   weft_status_t status = weft_writer_write(
@@ -223,9 +229,7 @@ static void check_same(weft_value_t found, weft_value_t expected) {
 static void errors_and_large_values_cross(weft_runtime_t* runtime) {
   made_t made = make(runtime, 1);
   weft_actor_t tap = tap_at(runtime, 1);
-  weft_writer_t* writer;
-  weft_kit_assert_ok(weft_writer_open(made.writer, &writer));
-  weft_value_release(made.writer);
+  weft_writer_t* writer = open_writer(&made);
   give_reader(runtime, tap, made.readers[0]);
   weft_value_t values[] = {
       puppet_long_string(runtime, 100000),
@@ -352,21 +356,13 @@ static void a_reader_that_dies_holds_nothing(weft_runtime_t* runtime) {
   weft_actor_t mortal = tap_at(runtime, 1);
   weft_actor_t survivor = tap_at(runtime, 2);
   weft_actor_t killer = puppet_spawn(runtime, 1);
-  weft_writer_t* writer;
-  weft_kit_assert_ok(weft_writer_open(made.writer, &writer));
-  weft_value_release(made.writer);
+  weft_writer_t* writer = open_writer(&made);
   give_reader(runtime, mortal, made.readers[0]);
   give_reader(runtime, survivor, made.readers[1]);
-  for (int64_t n = 0; n < SLOTS; n++) {
-    weft_kit_assert_ok(
-        weft_writer_write(writer, weft_int64(n), WEFT_TIME_INFINITE));
-  }
+  write_numbers(writer, 0, SLOTS);
   weft_future_t* read = read_soon(runtime, survivor, 100);
   puppet_kill(runtime, killer);
-  for (int64_t n = SLOTS; n < 100; n++) {
-    weft_kit_assert_ok(
-        weft_writer_write(writer, weft_int64(n), WEFT_TIME_INFINITE));
-  }
+  write_numbers(writer, SLOTS, 100);
   expect_numbers(read, 0, 100);
   weft_writer_release(writer);
 }
@@ -375,10 +371,8 @@ static void the_last_reader_dies(weft_runtime_t* runtime) {
   made_t made = make(runtime, 1);
   weft_actor_t mortal = tap_at(runtime, 1);
   weft_actor_t killer = puppet_spawn(runtime, 1);
-  weft_writer_t* writer;
   weft_status_t status = WEFT_OK;
-  weft_kit_assert_ok(weft_writer_open(made.writer, &writer));
-  weft_value_release(made.writer);
+  weft_writer_t* writer = open_writer(&made);
   give_reader(runtime, mortal, made.readers[0]);
   puppet_kill(runtime, killer);
   while (status == WEFT_OK) {

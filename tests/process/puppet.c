@@ -4,6 +4,7 @@
 
 #include "process/puppet.h"
 
+#include "process/handler.h"
 #include "process/tap.h"
 
 #include <pthread.h>
@@ -45,19 +46,8 @@ static _Atomic int64_t started_count;
 static _Atomic int64_t cancelled_count;
 
 // Few handlers use all of what they are given.
-#define MAYBE_UNUSED __attribute__((unused))
-#define HANDLER(name)                                                   \
-  static weft_status_t name(MAYBE_UNUSED weft_context_t* context,       \
-                            MAYBE_UNUSED void* state,                   \
-                            MAYBE_UNUSED const weft_value_t* arguments, \
-                            MAYBE_UNUSED weft_value_t* out_result)
-
 static const weft_allocator_t* allocator_of(const puppet_t* puppet) {
   return weft_runtime_allocator(puppet->runtime);
-}
-
-static int64_t int_of(weft_value_t value) {
-  return value.as.int64;
 }
 
 static weft_actor_t actor_of(weft_value_t value) {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "kit/kit.h"
+#include "process/handler.h"
 
 #define LEASE_LIMIT 64
 // How long a tap waits for the other side. Units: ns.
@@ -19,19 +20,6 @@ typedef struct tap {
   size_t first_lease;
   size_t lease_count;
 } tap_t;
-
-#define MAYBE_UNUSED __attribute__((unused))
-#define HANDLER(name)                                                   \
-  static weft_status_t name(MAYBE_UNUSED weft_context_t* context,       \
-                            MAYBE_UNUSED void* state,                   \
-                            MAYBE_UNUSED const weft_value_t* arguments, \
-                            MAYBE_UNUSED weft_value_t* out_result)
-
-static int64_t int_of(weft_value_t value) {
-  int64_t number;
-  weft_kit_assert_ok(weft_value_as_int64(value, &number));
-  return number;
-}
 
 static int64_t patience(const tap_t* tap) {
   return weft_deadline_after(tap->runtime, PATIENCE_NS);
