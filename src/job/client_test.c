@@ -287,11 +287,9 @@ static void nobody_joins_a_job_that_ends(void** state) {
 static void nothing_is_asked_after_leaving(void** state) {
   (void)state;
   job_kit_host_t kit;
-  job_kit_open(&kit, 2, NULL);
   job_kit_member_t a;
   job_kit_member_t b;
-  job_kit_start(&a, &kit, 0);
-  job_kit_start(&b, &kit, 1);
+  job_kit_open_two(&kit, &a, &b);
   weft_job_client_leave(a.client, WEFT_OK);
   weft_job_client_leave(a.client, weft_status_make(WEFT_STATUS_FAILED, "no"));
   weft_kit_assert_ok(weft_job_client_connect(a.client, 1));

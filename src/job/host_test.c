@@ -71,11 +71,9 @@ static void a_member_learns_its_place(void** state) {
 static void members_hear_of_each_other_whoever_comes_first(void** state) {
   (void)state;
   job_kit_host_t kit;
-  job_kit_open(&kit, 2, NULL);
   job_kit_member_t a;
   job_kit_member_t b;
-  job_kit_start(&a, &kit, 0);
-  job_kit_start(&b, &kit, 1);
+  job_kit_open_two(&kit, &a, &b);
   job_kit_expect(&a, "joined 1.1");
   job_kit_expect(&b, "joined 0.1");
   job_kit_forget(&a);
@@ -103,11 +101,9 @@ static void options_that_make_no_sense_are_refused(void** state) {
 static void one_that_asks_is_connected(void** state) {
   (void)state;
   job_kit_host_t kit;
-  job_kit_open(&kit, 2, NULL);
   job_kit_member_t a;
   job_kit_member_t b;
-  job_kit_start(&a, &kit, 0);
-  job_kit_start(&b, &kit, 1);
+  job_kit_open_two(&kit, &a, &b);
   weft_kit_assert_ok(weft_job_client_connect(a.client, 1));
   job_kit_expect(&a, "connected 1.1");
   job_kit_expect(&b, "connected 0.1");
@@ -120,11 +116,9 @@ static void one_that_asks_is_connected(void** state) {
 static void two_that_ask_at_once_get_one_pair(void** state) {
   (void)state;
   job_kit_host_t kit;
-  job_kit_open(&kit, 2, NULL);
   job_kit_member_t a;
   job_kit_member_t b;
-  job_kit_start(&a, &kit, 0);
-  job_kit_start(&b, &kit, 1);
+  job_kit_open_two(&kit, &a, &b);
   pthread_mutex_lock(&kit.lock);
   weft_kit_assert_ok(weft_job_client_connect(a.client, 1));
   weft_kit_assert_ok(weft_job_client_connect(b.client, 0));
@@ -180,11 +174,9 @@ static void one_that_ends_before_it_comes_cannot_be_reached(void** state) {
 static void asking_again_changes_nothing(void** state) {
   (void)state;
   job_kit_host_t kit;
-  job_kit_open(&kit, 2, NULL);
   job_kit_member_t a;
   job_kit_member_t b;
-  job_kit_start(&a, &kit, 0);
-  job_kit_start(&b, &kit, 1);
+  job_kit_open_two(&kit, &a, &b);
   weft_kit_assert_ok(weft_job_client_connect(a.client, 1));
   weft_kit_assert_ok(weft_job_client_connect(a.client, 1));
   job_kit_expect(&a, "connected 1.1");
@@ -257,11 +249,9 @@ static void many_are_connected_all_to_all(void** state) {
 static void one_that_is_killed_is_told_of_with_its_signal(void** state) {
   (void)state;
   job_kit_host_t kit;
-  job_kit_open(&kit, 2, NULL);
   job_kit_member_t a;
   job_kit_member_t b;
-  job_kit_start(&a, &kit, 0);
-  job_kit_start(&b, &kit, 1);
+  job_kit_open_two(&kit, &a, &b);
   job_kit_expect(&a, "joined 1.1");
   job_kit_forget(&b);
   job_kit_ended(&kit, 1, 0, 9);
@@ -280,11 +270,9 @@ static void one_that_is_killed_is_told_of_with_its_signal(void** state) {
 static void one_that_leaves_is_told_of_once(void** state) {
   (void)state;
   job_kit_host_t kit;
-  job_kit_open(&kit, 2, NULL);
   job_kit_member_t a;
   job_kit_member_t b;
-  job_kit_start(&a, &kit, 0);
-  job_kit_start(&b, &kit, 1);
+  job_kit_open_two(&kit, &a, &b);
   weft_job_client_leave(
       b.client, weft_status_make(WEFT_STATUS_FAILED, "no more to learn"));
   job_kit_expect(&a,
@@ -320,11 +308,9 @@ static void one_that_comes_late_hears_who_is_gone(void** state) {
 static void last_words_are_read_before_the_end_is_told(void** state) {
   (void)state;
   job_kit_host_t kit;
-  job_kit_open(&kit, 2, NULL);
   job_kit_member_t a;
   job_kit_member_t b;
-  job_kit_start(&a, &kit, 0);
-  job_kit_start(&b, &kit, 1);
+  job_kit_open_two(&kit, &a, &b);
   // The host hears of the end before it has read what came before.
   pthread_mutex_lock(&kit.lock);
   weft_job_client_leave(b.client, WEFT_OK);
@@ -354,11 +340,9 @@ static void ranks_that_cannot_be_are_answered(void** state) {
 static void one_that_hangs_up_and_runs_on_is_given_up(void** state) {
   (void)state;
   job_kit_host_t kit;
-  job_kit_open(&kit, 2, NULL);
   job_kit_member_t a;
   job_kit_member_t b;
-  job_kit_start(&a, &kit, 0);
-  job_kit_start(&b, &kit, 1);
+  job_kit_open_two(&kit, &a, &b);
   job_kit_forget(&b);
   job_kit_expect(&a, "died 1.1 peer died: rank 1 (process 1001) has closed");
   // Its process ends later, which is no news.
@@ -445,11 +429,9 @@ static void a_script_whose_program_dies_is_told_of_and_may_go_on(void** state) {
 static void a_rank_that_starts_anew_has_another_incarnation(void** state) {
   (void)state;
   job_kit_host_t kit;
-  job_kit_open(&kit, 2, NULL);
   job_kit_member_t a;
   job_kit_member_t b;
-  job_kit_start(&a, &kit, 0);
-  job_kit_start(&b, &kit, 1);
+  job_kit_open_two(&kit, &a, &b);
   weft_kit_assert_ok(weft_job_client_connect(a.client, 1));
   job_kit_expect(&a, "connected 1.1");
   job_kit_forget(&b);

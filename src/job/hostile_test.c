@@ -404,11 +404,9 @@ static void give_descriptors_back(rlim_t soft_limit) {
 static void a_host_without_descriptors_says_so(void** state) {
   (void)state;
   job_kit_host_t kit;
-  job_kit_open(&kit, 2, NULL);
   job_kit_member_t a;
   job_kit_member_t b;
-  job_kit_start(&a, &kit, 0);
-  job_kit_start(&b, &kit, 1);
+  job_kit_open_two(&kit, &a, &b);
   rlim_t limit;
   take_all_descriptors(&limit);
   weft_kit_assert_ok(weft_job_client_connect(a.client, 1));
@@ -429,11 +427,9 @@ static void a_host_without_descriptors_says_so(void** state) {
 static void a_socket_that_is_declined_may_be_asked_for_again(void** state) {
   (void)state;
   job_kit_host_t kit;
-  job_kit_open(&kit, 2, NULL);
   job_kit_member_t a;
   job_kit_member_t b;
-  job_kit_start(&a, &kit, 0);
-  job_kit_start(&b, &kit, 1);
+  job_kit_open_two(&kit, &a, &b);
   for (int i = 0; i < 3; i++) {
     a.log[0] = '\0';
     b.log[0] = '\0';

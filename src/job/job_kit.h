@@ -196,6 +196,14 @@ static inline void job_kit_start(job_kit_member_t* member, job_kit_host_t* kit,
   job_kit_listen(member, client);
 }
 
+// A job of two, both of which have started.
+static inline void job_kit_open_two(job_kit_host_t* kit, job_kit_member_t* a,
+                                    job_kit_member_t* b) {
+  job_kit_open(kit, 2, NULL);
+  job_kit_start(a, kit, 0);
+  job_kit_start(b, kit, 1);
+}
+
 static inline void job_kit_join(job_kit_member_t* member, const char* job) {
   weft_job_client_t* client = NULL;
   weft_kit_assert_ok(
