@@ -304,6 +304,15 @@ static void a_borrowed_tensor_goes_home_as_itself(void** state) {
   weft_inbox_close(&kit);
 }
 
+// From rank 0 to rank 1, and from there to rank 2.
+static void lend_on(weft_peer_kit_t* kit, weft_value_t tensor) {
+  send(kit, WEFT_ARGUMENTS(tensor));
+  weft_value_t borrowed = weft_value_retain(weft_inbox.delivery.values[0]);
+  weft_inbox_empty(kit, 0);
+  weft_kit_assert_ok(weft_peer_kit_send(kit, 1, 2, WEFT_ARGUMENTS(borrowed)));
+  weft_value_release(borrowed);
+}
+
 static void a_borrowed_tensor_is_lent_on(void** state) {
   weft_peer_kit_t kit;
   (void)state;
@@ -311,11 +320,7 @@ static void a_borrowed_tensor_is_lent_on(void** state) {
   weft_peer_kit_connect(&kit, 1, 2);
   weft_peer_kit_connect(&kit, 0, 2);
   weft_value_t tensor = make_tensor(kit.members[0].runtime, true, 50000, 3);
-  send(&kit, WEFT_ARGUMENTS(tensor));
-  weft_value_t borrowed = weft_value_retain(weft_inbox.delivery.values[0]);
-  weft_inbox_empty(&kit, 0);
-  weft_kit_assert_ok(weft_peer_kit_send(&kit, 1, 2, WEFT_ARGUMENTS(borrowed)));
-  weft_value_release(borrowed);
+  lend_on(&kit, tensor);
   assert_true(weft_inbox.is_full);
   weft_codec_kit_assert_equal(tensor, weft_inbox.delivery.values[0]);
   weft_peer_kit_run(&kit);
@@ -368,12 +373,8 @@ static void what_is_of_an_owner_out_of_reach_is_not_lent_on(void** state) {
   weft_inbox_open(&kit);
   weft_peer_kit_connect(&kit, 1, 2);
   weft_value_t tensor = make_tensor(kit.members[0].runtime, true, 50000, 3);
-  send(&kit, WEFT_ARGUMENTS(tensor));
+  lend_on(&kit, tensor);
   weft_value_t borrowed = weft_value_retain(weft_inbox.delivery.values[0]);
-  weft_inbox_empty(&kit, 0);
-  weft_kit_assert_ok(weft_peer_kit_send(&kit, 1, 2, WEFT_ARGUMENTS(borrowed)));
-  weft_value_release(borrowed);
-  borrowed = weft_value_retain(weft_inbox.delivery.values[0]);
   weft_delivery_deinit(weft_peer_kit_peer(&kit, 2, 1), &weft_inbox.delivery);
   weft_inbox.is_full = false;
   assert_int_equal(kit.members[2].wanted[0], 1);

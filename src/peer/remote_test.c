@@ -555,22 +555,31 @@ static void a_maker_to_which_there_is_no_link_ends_it(void** state) {
   weft_peer_kit_close(&kit);
 }
 
-// An outcome that comes early and finds no room: its maker is given up, so that
-// whoever is told to wait for it does not wait for ever.
-static void an_early_outcome_without_memory_ends_its_maker(void** state) {
-  struct {
-    weft_frame_t head;
-    int64_t number;
-  } frame = {
+// A number as the outcome of a future of rank 1.
+typedef struct outcome_frame {
+  weft_frame_t head;
+  int64_t number;
+} outcome_frame_t;
+
+static outcome_frame_t make_outcome(uint64_t id) {
+  outcome_frame_t frame = {
       .head = {.size_bytes = sizeof(frame),
                .type = WEFT_FRAME_VALUE,
                .flags = WEFT_FRAME_SCALARS,
+               .id = id,
                .target_index = weft_holder_make(1, 1),
                .timeout_ns = INT64_MAX,
                .value_count = 1,
                .kinds = WEFT_KIND_INT64},
       .number = 2,
   };
+  return frame;
+}
+
+// An outcome that comes early and finds no room: its maker is given up, so that
+// whoever is told to wait for it does not wait for ever.
+static void an_early_outcome_without_memory_ends_its_maker(void** state) {
+  outcome_frame_t frame = make_outcome(0);
   weft_peer_kit_t kit;
   (void)state;
   open_links(&kit);
@@ -595,20 +604,7 @@ static void an_early_outcome_without_memory_fails_its_future(void** state) {
   (void)state;
   open_links(&kit);
   weft_peer_t* maker = weft_peer_kit_peer(&kit, 0, 2);
-  struct {
-    weft_frame_t head;
-    int64_t number;
-  } frame = {
-      .head = {.size_bytes = sizeof(frame),
-               .type = WEFT_FRAME_VALUE,
-               .flags = WEFT_FRAME_SCALARS,
-               .id = ID,
-               .target_index = weft_holder_make(1, 1),
-               .timeout_ns = INT64_MAX,
-               .value_count = 1,
-               .kinds = WEFT_KIND_INT64},
-      .number = 2,
-  };
+  outcome_frame_t frame = make_outcome(ID);
   // What the slab has at hand is used up by others, which are kept.
   weft_kit_allocator_fail(&kit.memory, 0, UINT64_MAX);
   while (maker->unnamed_lost_count == 0) {
