@@ -14,7 +14,7 @@
 static weft_status_t write_words(const weft_part_t* part, weft_peer_t* peer,
                                  uint16_t subject, const weft_value_t* words,
                                  size_t count) {
-  const weft_frame_t head = weft_travel_head(part, subject, 0);
+  const weft_frame_t head = weft_part_head(part, subject);
   return weft_travel_write_locked(&head, peer, words, count);
 }
 

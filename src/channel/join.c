@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "base/container.h"
+#include "base/memory.h"
 #include "channel/part.h"
 #include "peer/peers.h"
 
@@ -47,14 +48,20 @@ static void end_join(weft_part_t* part, weft_end_t* end,
   }
 }
 
+static weft_join_t* take_early(weft_part_t* part, uint32_t reader) {
+  weft_mutex_lock(&part->lock);
+  weft_dlist_node_t* node =
+      weft_dlist_take_first(&part->readers[reader].end.early);
+  weft_mutex_unlock(&part->lock);
+  return node != NULL ? WEFT_CONTAINER_OF(node, weft_join_t, node) : NULL;
+}
+
 static void welcome_early(weft_part_t* part) {
   for (uint32_t i = 0; i < part->reader_count; i++) {
-    weft_mutex_lock(&part->lock);
-    weft_join_t early = part->readers[i].end.early;
-    part->readers[i].end.early = (weft_join_t){.peer = NULL};
-    weft_mutex_unlock(&part->lock);
-    if (early.peer != NULL) {
-      weft_join_receive(part, early.peer, early.id, i, early.key);
+    weft_join_t* early;
+    while ((early = take_early(part, i)) != NULL) {
+      weft_join_receive(part, early->peer, early->id, i, early->key);
+      weft_memory_free(part->allocator, early, sizeof(*early));
     }
   }
 }
@@ -75,9 +82,8 @@ static weft_status_t become_hub(weft_part_t* part, weft_value_t value) {
   part->present &= UINT64_MAX >> (64 - part->reader_count);
   for (uint32_t i = 0; i < part->reader_count; i++) {
     weft_end_t* end = &part->readers[i].end;
-    uint64_t key;
-    memcpy(&key, words + sizeof(uint64_t) * (i + 1), sizeof(key));
-    weft_end_set_key_locked(end, key);
+    // Whatever others have said that it is.
+    memcpy(&end->key, words + sizeof(uint64_t) * (i + 1), sizeof(uint64_t));
     if ((part->present & weft_reader_bit(i)) != 0 &&
         end->state == WEFT_END_AWAY) {
       weft_part_set_state_locked(part, end, WEFT_END_UNSEEN);
@@ -167,9 +173,10 @@ static weft_status_t ask(weft_part_t* part, weft_end_t* end,
   };
   WEFT_RETURN_IF_ERROR(weft_calls_add(peer, &end->pending, &id));
   const weft_value_t words[] = {weft_int64(end->number),
-                                weft_int64((int64_t)end->key)};
-  weft_status_t status =
-      weft_travel_send(part, peer, WEFT_CHANNEL_JOIN, id, words, 2);
+                                weft_int64((int64_t)weft_part_key(part, end))};
+  weft_frame_t head = weft_part_head(part, WEFT_CHANNEL_JOIN);
+  head.id = id;
+  weft_status_t status = weft_travel_send(peer, &head, words, 2);
   if (status != WEFT_OK && !weft_calls_take(&end->pending, &id)) {
     // The peer has died, and the call was told so.
     weft_status_release(status);
@@ -226,10 +233,11 @@ static weft_status_t describe_locked(const weft_part_t* part,
 // Readers at places go to the new hub. So do those that are used here.
 static void follow(weft_part_t* part, weft_holder_t hub) {
   const weft_value_t word = weft_int64(hub);
+  const weft_frame_t head = weft_part_head(part, WEFT_CHANNEL_MOVED);
   uint64_t bits;
   weft_peer_t* peer;
   while ((peer = weft_places_take_any(part, &bits)) != NULL) {
-    weft_travel_tell(part, peer, WEFT_CHANNEL_MOVED, &word, 1);
+    weft_travel_tell(peer, &head, &word, 1);
   }
   weft_join_follow(part, hub);
 }
@@ -274,15 +282,10 @@ static void give_writer(weft_part_t* part, weft_peer_t* peer, uint64_t id) {
   }
 }
 
-// Whether nobody uses a reader so far.
-static bool is_free_locked(const weft_end_t* end) {
-  return end->state == WEFT_END_IDLE || end->state == WEFT_END_UNSEEN;
-}
-
 // The creator, of a channel whose hub is elsewhere: the reader is to go there.
 static bool send_on_locked(weft_part_t* part, weft_end_t* end,
                            weft_peer_t* peer) {
-  bool sends_on = !part->is_foreign && !part->is_hub && is_free_locked(end);
+  bool sends_on = !part->is_foreign && !part->is_hub && weft_end_is_free(end);
   if (sends_on) {
     weft_travel_clear_pins_locked(part, end);
     end->claimant = peer;
@@ -291,16 +294,27 @@ static bool send_on_locked(weft_part_t* part, weft_end_t* end,
   return sends_on;
 }
 
+// A reader that joined, and cannot be told so, has left: whoever has it hears
+// that, and nobody else asks for it.
+static void drop_unwelcome(weft_part_t* part, const weft_end_t* end,
+                           weft_status_t status) {
+  weft_mutex_lock(&part->lock);
+  bool is_unwelcome = status != WEFT_OK && weft_end_is_free(end);
+  weft_mutex_unlock(&part->lock);
+  if (is_unwelcome) {
+    weft_part_drop_readers(part, weft_reader_bit(end->number), status);
+  }
+}
+
 static void give_reader(weft_part_t* part, weft_end_t* end, weft_peer_t* peer,
                         uint64_t id) {
   weft_status_t status = WEFT_OK;
   weft_mutex_lock(&part->lock);
   bool sends_on = send_on_locked(part, end, peer);
   weft_holder_t hub = part->hub != NULL ? weft_peer_holder(part->hub) : 0;
-  bool joins = !sends_on && part->is_hub && is_free_locked(end);
+  bool joins = !sends_on && part->is_hub && weft_end_is_free(end);
   if (joins) {
     weft_travel_clear_pins_locked(part, end);
-    end->claimant = peer;
   } else if (!sends_on) {
     status = taken_status(part, end);
   }
@@ -310,22 +324,28 @@ static void give_reader(weft_part_t* part, weft_end_t* end, weft_peer_t* peer,
   }
   if (joins) {
     status = weft_places_add(part, end, peer, id);
+    drop_unwelcome(part, end, status);
   }
   if (!joins || status != WEFT_OK) {
     weft_join_answer(peer, id, status, weft_int64(hub));
   }
 }
 
-// The writer is on its way here: the answer has to wait.
+// The writer is on its way here: the answer has to wait. Whose key is right is
+// not known before, so there may be one of each peer; without memory for it the
+// answer is that of one whose key is wrong.
 static bool keep_early_locked(weft_part_t* part, weft_end_t* end,
-                              weft_peer_t* peer, uint64_t id, uint64_t key) {
-  bool keeps = part->is_foreign && !part->is_hub &&
-               part->writer_end.state == WEFT_END_JOINING &&
-               end->early.peer == NULL;
-  if (keeps) {
-    end->early = (weft_join_t){.peer = peer, .id = id, .key = key};
+                              const weft_join_t* join) {
+  bool is_early = part->is_foreign && !part->is_hub &&
+                  part->writer_end.state == WEFT_END_JOINING &&
+                  weft_travel_find_early_locked(end, join->peer) == NULL;
+  weft_join_t* early =
+      is_early ? weft_memory_allocate(part->allocator, sizeof(*early)) : NULL;
+  if (early != NULL) {
+    *early = *join;
+    weft_dlist_append(&end->early, &early->node);
   }
-  return keeps;
+  return early != NULL;
 }
 
 void weft_join_receive(weft_part_t* part, weft_peer_t* peer, uint64_t id,
@@ -333,7 +353,8 @@ void weft_join_receive(weft_part_t* part, weft_peer_t* peer, uint64_t id,
   weft_end_t* end = weft_part_end(part, number);
   weft_mutex_lock(&part->lock);
   bool is_writer = number == WEFT_END_WRITER;
-  bool keeps = !is_writer && keep_early_locked(part, end, peer, id, key);
+  const weft_join_t join = {.peer = peer, .id = id, .key = key};
+  bool keeps = !is_writer && keep_early_locked(part, end, &join);
   bool is_sound = end->key != 0 && end->key == key;
   weft_mutex_unlock(&part->lock);
   if (keeps) {
@@ -358,11 +379,15 @@ void weft_join_receive_moved(weft_part_t* part, weft_peer_t* peer,
   weft_mutex_lock(&part->lock);
   bool moves = part->is_foreign && part->hub == peer &&
                part->creator == weft_peer_holder(peer);
-  if (moves) {
+  weft_mutex_unlock(&part->lock);
+  if (!moves) {
+    return;
+  }
+  // Whoever leaves before it follows still tells the old one, who passes it on.
+  weft_join_follow(part, hub);
+  weft_mutex_lock(&part->lock);
+  if (part->hub == peer) {
     part->hub = NULL;
   }
   weft_mutex_unlock(&part->lock);
-  if (moves) {
-    weft_join_follow(part, hub);
-  }
 }

@@ -95,6 +95,13 @@ bool weft_part_try_enter(weft_part_t* part) {
   return enters;
 }
 
+uint64_t weft_part_key(weft_part_t* part, const weft_end_t* end) {
+  weft_mutex_lock(&part->lock);
+  uint64_t key = end->key;
+  weft_mutex_unlock(&part->lock);
+  return key;
+}
+
 static uint32_t uses_of(weft_end_state_t state) {
   return state == WEFT_END_IDLE || state == WEFT_END_JOINING ||
                  state == WEFT_END_HERE || state == WEFT_END_UNSEEN
@@ -528,6 +535,7 @@ static void init_end(weft_part_t* part, weft_end_t* end, uint32_t number) {
   end->part = part;
   end->number = number;
   weft_dlist_init(&end->pins);
+  weft_dlist_init(&end->early);
 }
 
 static void init_lists(weft_part_t* part) {

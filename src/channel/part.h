@@ -70,6 +70,7 @@ typedef struct weft_pin {
 
 // A JOIN that cannot be answered yet.
 typedef struct weft_join {
+  weft_dlist_node_t node;
   weft_peer_t* peer;
   uint64_t id;
   uint64_t key;
@@ -97,12 +98,11 @@ typedef struct weft_end {
   weft_peer_t* claimant;
   // While it is joining.
   weft_pending_t pending;
-  // Of a reader, while the writer is joining.
-  weft_join_t early;
+  // Of weft_join_t: of a reader, while the writer is joining.
+  weft_dlist_t early;
 } weft_end_t;
 
-// An end keeps the key that it has, which is read without the lock by whoever
-// has a handle of it.
+// An end keeps the key that it has, unless its creator says another.
 static inline void weft_end_set_key_locked(weft_end_t* end, uint64_t key) {
   if (end->key == 0) {
     end->key = key;
@@ -221,6 +221,11 @@ static inline uint64_t weft_reader_bit(uint32_t number) {
   return UINT64_C(1) << number;
 }
 
+// Whether nobody uses an end so far, of those who can.
+static inline bool weft_end_is_free(const weft_end_t* end) {
+  return end->state == WEFT_END_IDLE || end->state == WEFT_END_UNSEEN;
+}
+
 static inline weft_channel_slot_t* weft_part_slot(const weft_part_t* part,
                                                   uint64_t sequence) {
   return &part->slots[sequence % part->slot_count];
@@ -237,6 +242,24 @@ static inline weft_end_t* weft_part_end(weft_part_t* part, uint32_t number) {
 static inline weft_end_t* weft_part_end_at(weft_part_t* part, uint32_t index) {
   return weft_part_end(part,
                        index < part->reader_count ? index : WEFT_END_WRITER);
+}
+
+// The head of words about a channel.
+static inline weft_frame_t weft_channel_head(weft_holder_t creator,
+                                             uint32_t number,
+                                             uint16_t subject) {
+  return (weft_frame_t){
+      .type = WEFT_FRAME_CHANNEL,
+      .endpoint = subject,
+      .target_index = creator,
+      .target_generation = number,
+      .timeout_ns = INT64_MAX,
+  };
+}
+
+static inline weft_frame_t weft_part_head(const weft_part_t* part,
+                                          uint16_t subject) {
+  return weft_channel_head(part->creator, part->number, subject);
 }
 
 // --- Deeds ------------------------------------------------------------------
@@ -267,6 +290,8 @@ weft_status_t weft_part_create(weft_runtime_t* runtime,
 bool weft_part_try_enter(weft_part_t* part);
 void weft_part_leave_and_unlock(weft_part_t* part);
 void weft_part_leave(weft_part_t* part);
+// The key of an end, for those who are to have it. No lock is held.
+uint64_t weft_part_key(weft_part_t* part, const weft_end_t* end);
 
 // Counts the uses that a state stands for.
 void weft_part_set_state_locked(weft_part_t* part, weft_end_t* end,
@@ -386,22 +411,17 @@ void weft_join_follow(weft_part_t* part, weft_holder_t hub);
 void weft_join_receive_moved(weft_part_t* part, weft_peer_t* peer,
                              weft_holder_t hub);
 
-// Words about a channel, at most WEFT_FRAME_SCALAR_LIMIT: the head of their
-// frame; writes it now, the lock of the peer being held (errors: as
-// `weft_peer_write_locked`); or sends it when there is room (errors:
-// RESOURCE_EXHAUSTED).
-weft_frame_t weft_travel_head(const weft_part_t* part, uint16_t subject,
-                              uint64_t id);
+// Words about a channel: writes them now, at most WEFT_FRAME_SCALAR_LIMIT, the
+// lock of the peer being held (errors: as `weft_peer_write_locked`); or sends
+// them, at most three, when there is room (errors: RESOURCE_EXHAUSTED).
 weft_status_t weft_travel_write_locked(const weft_frame_t* head,
                                        weft_peer_t* peer,
                                        const weft_value_t* words, size_t count);
-weft_status_t weft_travel_send(const weft_part_t* part, weft_peer_t* peer,
-                               uint16_t subject, uint64_t id,
+weft_status_t weft_travel_send(weft_peer_t* peer, const weft_frame_t* head,
                                const weft_value_t* words, size_t count);
 // The same, of what must be said: without memory the peer is lost.
-void weft_travel_tell(const weft_part_t* part, weft_peer_t* peer,
-                      uint16_t subject, const weft_value_t* words,
-                      size_t count);
+void weft_travel_tell(weft_peer_t* peer, const weft_frame_t* head,
+                      const weft_value_t* words, size_t count);
 // An end that is used here, or at the creator with nobody, leaves for good. The
 // caller has a use of the part.
 void weft_travel_end_left(weft_part_t* part, weft_end_t* end);
@@ -414,6 +434,9 @@ void weft_travel_count_copies(weft_part_t* part, weft_end_t* end,
                               weft_peer_t* peer, int64_t count);
 weft_status_t weft_travel_used_elsewhere(const weft_part_t* part,
                                          const weft_end_t* end);
+// The JOIN of a peer that waits; NULL: there is none.
+weft_join_t* weft_travel_find_early_locked(const weft_end_t* end,
+                                           const weft_peer_t* peer);
 // What a dead peer had of an end is gone.
 void weft_travel_forget_peer(weft_part_t* part, weft_end_t* end,
                              const weft_peer_t* peer);

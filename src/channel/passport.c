@@ -126,16 +126,20 @@ static weft_status_t pin(weft_part_t* part, weft_end_t* end, weft_peer_t* to,
       weft_int64(end->number),
       weft_int64((int64_t)((uint64_t)weft_peer_holder(to) << 32 |
                            (uint32_t)(count > 0))),
-      weft_int64((int64_t)end->key),
+      weft_int64((int64_t)weft_part_key(part, end)),
   };
   WEFT_RETURN_IF_ERROR(weft_peers_find(to->runtime,
                                        (uint16_t)(part->creator >> 16),
                                        (uint16_t)part->creator, &creator));
-  return weft_travel_send(part, creator, WEFT_CHANNEL_PASS, 0, words, 3);
+  const weft_frame_t head = weft_part_head(part, WEFT_CHANNEL_PASS);
+  if (count < 0) {
+    weft_travel_tell(creator, &head, words, 3);
+    return WEFT_OK;
+  }
+  return weft_travel_send(creator, &head, words, 3);
 }
 
-static weft_status_t write_passport(const weft_part_t* part,
-                                    const weft_end_t* end,
+static weft_status_t write_passport(weft_part_t* part, const weft_end_t* end,
                                     weft_encoder_t* encoder) {
   char bytes[sizeof(passport_t) + NAME_LIMIT];
   size_t name_bytes = strlen(part->name);
@@ -143,7 +147,7 @@ static weft_status_t write_passport(const weft_part_t* part,
   const passport_t passport = {
       .creator = part->creator,
       .number = part->number,
-      .key = end->key,
+      .key = weft_part_key(part, end),
       .end = end->number,
       .reader_count = part->reader_count,
       .slot_count = part->slot_count,
@@ -241,8 +245,8 @@ static weft_status_t read_passport(const weft_peer_t* peer, const void* data,
     memcpy(out_passport, data, sizeof(*out_passport));
     const passport_t* p = out_passport;
     is_sound = p->name_bytes <= NAME_LIMIT &&
-               size_bytes == sizeof(*p) + p->name_bytes &&
-               p->reader_count >= 1 &&
+               size_bytes == sizeof(*p) + p->name_bytes && p->creator != 0 &&
+               p->number != 0 && p->reader_count >= 1 &&
                p->reader_count <= WEFT_CHANNEL_READER_LIMIT &&
                p->slot_count >= 1 && p->slot_count <= WEFT_CHANNEL_SLOT_LIMIT &&
                (p->end == WEFT_END_WRITER || p->end < p->reader_count);
@@ -303,15 +307,21 @@ static weft_status_t find_or_create(weft_runtime_t* runtime,
 }
 
 // Has a copy that came be held here.
-static weft_status_t take_copy(weft_part_t* part, const passport_t* passport,
+static weft_status_t take_copy(weft_part_t* part, const weft_peer_t* peer,
+                               const passport_t* passport,
                                weft_object_t** out_handle) {
   weft_end_t* end = weft_part_end(part, passport->end);
   WEFT_RETURN_IF_ERROR(weft_part_add_handle(part, end, out_handle));
   weft_mutex_lock(&part->lock);
   bool is_loose = end->state == WEFT_END_AWAY || end->state == WEFT_END_UNSEEN;
   if (part->is_foreign) {
-    // The first that says it is believed: nobody else can take it away.
-    weft_end_set_key_locked(end, passport->key);
+    // The creator is believed, and else the first that says it: nobody else
+    // can take it away.
+    if (part->creator == weft_peer_holder(peer)) {
+      end->key = passport->key;
+    } else {
+      weft_end_set_key_locked(end, passport->key);
+    }
     end->copies++;
     if (is_loose) {
       weft_part_set_state_locked(part, end, WEFT_END_IDLE);
@@ -321,11 +331,16 @@ static weft_status_t take_copy(weft_part_t* part, const passport_t* passport,
   return WEFT_OK;
 }
 
-static weft_status_t check_same(const weft_part_t* part,
-                                const weft_peer_t* peer,
+static weft_status_t check_same(weft_part_t* part, const weft_peer_t* peer,
                                 const passport_t* passport) {
   bool is_same = part->reader_count == passport->reader_count &&
                  part->slot_count == passport->slot_count;
+  if (is_same && !part->is_foreign) {
+    // Nobody has an end of this runtime that was not given it.
+    weft_mutex_lock(&part->lock);
+    is_same = weft_part_end(part, passport->end)->key == passport->key;
+    weft_mutex_unlock(&part->lock);
+  }
   return is_same ? WEFT_OK
                  : weft_status_make(WEFT_STATUS_DATA_LOSS,
                                     "rank %u sent an end of channel %s, which "
@@ -333,16 +348,26 @@ static weft_status_t check_same(const weft_part_t* part,
                                     peer->rank, part->name);
 }
 
-weft_status_t weft_channels_decode(weft_peer_t* peer, const void* data,
-                                   size_t size_bytes, weft_value_t* out_value) {
-  passport_t passport = {.creator = 0};
-  char name[NAME_LIMIT + 1];
+// There was no memory for a copy that came, and its creator has counted it.
+static void return_copy(const weft_peer_t* peer, const passport_t* passport) {
+  const weft_value_t words[] = {weft_int64(passport->end), weft_int64(1)};
+  const weft_frame_t head = weft_channel_head(
+      passport->creator, passport->number, WEFT_CHANNEL_RETURN);
+  weft_peer_t* creator;
+  weft_status_t status =
+      weft_peers_find(peer->runtime, (uint16_t)(passport->creator >> 16),
+                      (uint16_t)passport->creator, &creator);
+  if (status == WEFT_OK) {
+    weft_travel_tell(creator, &head, words, 2);
+  }
+  weft_status_release(status);
+}
+
+static weft_status_t decode(weft_peer_t* peer, const passport_t* passport,
+                            const char* name, weft_object_t** out_handle) {
   weft_part_t* part;
-  weft_object_t* handle = NULL;
-  *out_value = weft_none();
-  WEFT_RETURN_IF_ERROR(read_passport(peer, data, size_bytes, &passport, name));
-  if (passport.creator == weft_peers_self(peer->peers)) {
-    part = weft_travel_find(peer->runtime, passport.creator, passport.number);
+  if (passport->creator == weft_peers_self(peer->peers)) {
+    part = weft_travel_find(peer->runtime, passport->creator, passport->number);
     if (part == NULL) {
       return weft_status_make(WEFT_STATUS_CLOSED,
                               "an end of channel %s has come home, and the "
@@ -350,15 +375,29 @@ weft_status_t weft_channels_decode(weft_peer_t* peer, const void* data,
                               name);
     }
   } else {
-    WEFT_RETURN_IF_ERROR(find_or_create(peer->runtime, &passport, name, &part));
+    WEFT_RETURN_IF_ERROR(find_or_create(peer->runtime, passport, name, &part));
   }
-  weft_status_t status = check_same(part, peer, &passport);
+  weft_status_t status = check_same(part, peer, passport);
   if (status == WEFT_OK) {
-    status = take_copy(part, &passport, &handle);
-  }
-  if (status == WEFT_OK) {
-    *out_value = weft_object_value(handle);
+    status = take_copy(part, peer, passport, out_handle);
   }
   weft_part_leave(part);
+  return status;
+}
+
+weft_status_t weft_channels_decode(weft_peer_t* peer, const void* data,
+                                   size_t size_bytes, weft_value_t* out_value) {
+  passport_t passport = {.creator = 0};
+  char name[NAME_LIMIT + 1];
+  weft_object_t* handle = NULL;
+  *out_value = weft_none();
+  WEFT_RETURN_IF_ERROR(read_passport(peer, data, size_bytes, &passport, name));
+  weft_status_t status = decode(peer, &passport, name, &handle);
+  if (status == WEFT_OK) {
+    *out_value = weft_object_value(handle);
+  } else if (weft_status_code(status) == WEFT_STATUS_RESOURCE_EXHAUSTED &&
+             passport.creator != weft_peers_self(peer->peers)) {
+    return_copy(peer, &passport);
+  }
   return status;
 }

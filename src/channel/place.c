@@ -76,7 +76,8 @@ uint32_t weft_places_holding(const weft_part_t* part, uint64_t bits,
 
 // Frees a place that has no readers any more, once nobody sends.
 static void end_place_locked(place_t* place) {
-  if (place->bits == 0 && !place->is_sending) {
+  if (place->bits == 0 && !place->is_sending &&
+      weft_dlist_is_empty(&place->queue)) {
     weft_part_t* part = place->part;
     weft_dlist_remove(&place->node);
     part->place_changes++;
@@ -132,10 +133,20 @@ static void value_sent(weft_outcome_t* outcome) {
   }
 }
 
-// The end of the channel as something to send; NULL without memory.
+static weft_status_t no_memory(const weft_part_t* part) {
+  return weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED,
+                          "no memory to send a value of channel %s",
+                          part->name);
+}
+
+// The end of the channel as something to send; NULL without memory: readers
+// must not wait for it, so their runtime is lost.
 static sending_t* make_end(place_t* place) {
   const weft_part_t* part = place->part;
   sending_t* sending = create_sending(place->peer);
+  if (sending == NULL) {
+    weft_peer_break(place->peer, no_memory(part));
+  }
   if (sending != NULL) {
     weft_frame_t head = head_of(part, part->written, place->bits);
     head.endpoint = part->ends_at_once ? WEFT_SLOT_END_AT_ONCE : WEFT_SLOT_END;
@@ -230,12 +241,6 @@ static void cancel_batch(batch_t* batch) {
     weft_outcome_cancel(&sending->outcome, sending->peer);
     free_sending(sending);
   }
-}
-
-static weft_status_t no_memory(const weft_part_t* part) {
-  return weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED,
-                          "no memory to send a value of channel %s",
-                          part->name);
 }
 
 // Adds a value for one place. Borrows both.
@@ -372,8 +377,25 @@ static void answer_sent(weft_outcome_t* outcome) {
   free_sending(WEFT_CONTAINER_OF(outcome, sending_t, outcome));
 }
 
+// Whoever asks has to read the answers. False, and the peer is lost, if not.
+static bool can_answer(weft_peer_t* peer) {
+  weft_mutex_lock(&peer->lock);
+  weft_status_t status = weft_peer_check_outbox_locked(peer);
+  weft_mutex_unlock(&peer->lock);
+  bool can = status == WEFT_OK;
+  if (!can) {
+    weft_peer_break(peer, status);
+  }
+  return can;
+}
+
 void weft_join_answer(weft_peer_t* peer, uint64_t join_id, weft_status_t error,
                       weft_value_t value) {
+  if (!can_answer(peer)) {
+    weft_status_release(error);
+    weft_value_release(value);
+    return;
+  }
   sending_t* sending = create_sending(peer);
   if (sending != NULL) {
     pack_answer(sending, join_id, error, value);
@@ -479,7 +501,13 @@ weft_status_t weft_places_add(weft_part_t* part, weft_end_t* end,
     status = pack_welcome(&batch, part, peer, bit, join_id);
     weft_mutex_lock(&part->lock);
     is_over = batch.sequence == part->written || status != WEFT_OK;
+    // Somebody else may have come first, meanwhile.
+    if (status == WEFT_OK && !weft_end_is_free(end)) {
+      is_over = true;
+      status = weft_travel_used_elsewhere(part, end);
+    }
     if (is_over && status == WEFT_OK) {
+      end->claimant = peer;
       add_reader_locked(part, peer, &fresh, end);
       queue_batch_locked(&batch, part);
     }

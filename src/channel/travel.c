@@ -36,19 +36,6 @@ typedef struct note {
   size_t count;
 } note_t;
 
-weft_frame_t weft_travel_head(const weft_part_t* part, uint16_t subject,
-                              uint64_t id) {
-  weft_frame_t head = {
-      .type = WEFT_FRAME_CHANNEL,
-      .endpoint = subject,
-      .id = id,
-      .target_index = part->creator,
-      .target_generation = part->number,
-      .timeout_ns = INT64_MAX,
-  };
-  return head;
-}
-
 weft_status_t weft_travel_write_locked(const weft_frame_t* head,
                                        weft_peer_t* peer,
                                        const weft_value_t* words,
@@ -71,18 +58,19 @@ static void end_note(weft_outgoing_t* outgoing, weft_peer_t* peer) {
   weft_slab_free(peer->runtime->slab, note, sizeof(*note));
 }
 
-weft_status_t weft_travel_send(const weft_part_t* part, weft_peer_t* peer,
-                               uint16_t subject, uint64_t id,
+weft_status_t weft_travel_send(weft_peer_t* peer, const weft_frame_t* head,
                                const weft_value_t* words, size_t count) {
   note_t* note = weft_slab_allocate(peer->runtime->slab, sizeof(*note));
   if (note == NULL) {
     return weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED,
-                            "no memory to tell rank %u of channel %s",
-                            peer->rank, part->name);
+                            "no memory to tell rank %u of channel %u of rank "
+                            "%u",
+                            peer->rank, head->target_generation,
+                            head->target_index >> 16);
   }
   *note = (note_t){
       .outgoing = {.write = write_note, .end = end_note},
-      .head = weft_travel_head(part, subject, id),
+      .head = *head,
       .count = count,
   };
   memcpy(note->words, words, count * sizeof(words[0]));
@@ -90,10 +78,9 @@ weft_status_t weft_travel_send(const weft_part_t* part, weft_peer_t* peer,
   return WEFT_OK;
 }
 
-void weft_travel_tell(const weft_part_t* part, weft_peer_t* peer,
-                      uint16_t subject, const weft_value_t* words,
-                      size_t count) {
-  weft_status_t status = weft_travel_send(part, peer, subject, 0, words, count);
+void weft_travel_tell(weft_peer_t* peer, const weft_frame_t* head,
+                      const weft_value_t* words, size_t count) {
+  weft_status_t status = weft_travel_send(peer, head, words, count);
   if (status != WEFT_OK) {
     weft_peer_break(peer, status);
   }
@@ -244,7 +231,36 @@ static void reader_left(weft_part_t* part, weft_part_reader_t* reader) {
   weft_deed_do(&deed, part->allocator);
 }
 
+static void return_copies(weft_part_t* part, const weft_end_t* end,
+                          uint32_t copies);
+
+// An end of another's channel that could not join. Its creator may have heard
+// of that or not, and has counted copies, or sent it on to the hub.
+static void return_failed(weft_part_t* part, weft_end_t* end) {
+  weft_peer_t* creator;
+  weft_mutex_lock(&part->lock);
+  bool has_failed = part->is_foreign && end->failure != WEFT_OK;
+  uint32_t copies = has_failed ? end->copies : 0;
+  end->copies -= copies;
+  weft_runtime_t* runtime = part->runtime;
+  weft_mutex_unlock(&part->lock);
+  if (!has_failed || runtime == NULL) {
+    return;
+  }
+  return_copies(part, end, copies);
+  weft_status_t status =
+      weft_peers_find(runtime, (uint16_t)(part->creator >> 16),
+                      (uint16_t)part->creator, &creator);
+  if (status == WEFT_OK && end->number != WEFT_END_WRITER) {
+    const weft_value_t word = weft_int64((int64_t)weft_reader_bit(end->number));
+    const weft_frame_t head = weft_part_head(part, WEFT_CHANNEL_LEAVE);
+    weft_travel_tell(creator, &head, &word, 1);
+  }
+  weft_status_release(status);
+}
+
 void weft_travel_end_left(weft_part_t* part, weft_end_t* end) {
+  return_failed(part, end);
   if (end->number == WEFT_END_WRITER) {
     writer_left(part);
   } else {
@@ -278,7 +294,8 @@ static void return_copies(weft_part_t* part, const weft_end_t* end,
       weft_peers_find(runtime, (uint16_t)(part->creator >> 16),
                       (uint16_t)part->creator, &creator);
   if (status == WEFT_OK) {
-    weft_travel_tell(part, creator, WEFT_CHANNEL_RETURN, words, 2);
+    const weft_frame_t head = weft_part_head(part, WEFT_CHANNEL_RETURN);
+    weft_travel_tell(creator, &head, words, 2);
   } else {
     drop_orphan(part, end, status);
   }
@@ -324,6 +341,16 @@ void weft_travel_release_handle(weft_part_t* part, weft_end_t* end) {
   weft_part_leave(part);
 }
 
+weft_join_t* weft_travel_find_early_locked(const weft_end_t* end,
+                                           const weft_peer_t* peer) {
+  weft_dlist_node_t* node = weft_dlist_first(&end->early);
+  while (node != NULL &&
+         WEFT_CONTAINER_OF(node, weft_join_t, node)->peer != peer) {
+    node = weft_dlist_next(&end->early, node);
+  }
+  return node != NULL ? WEFT_CONTAINER_OF(node, weft_join_t, node) : NULL;
+}
+
 // --- Death ------------------------------------------------------------------
 
 void weft_travel_forget_peer(weft_part_t* part, weft_end_t* end,
@@ -335,8 +362,10 @@ void weft_travel_forget_peer(weft_part_t* part, weft_end_t* end,
   if (pin != NULL) {
     remove_pin_locked(part, pin);
   }
-  if (end->early.peer == peer) {
-    end->early = (weft_join_t){.peer = NULL};
+  weft_join_t* early = weft_travel_find_early_locked(end, peer);
+  if (early != NULL) {
+    weft_dlist_remove(&early->node);
+    weft_memory_free(part->allocator, early, sizeof(*early));
   }
   if (end->claimant == peer) {
     end->claimant = NULL;
