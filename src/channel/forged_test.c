@@ -3,8 +3,7 @@
 // What no peer may say of channels: it is refused, or the link ends, and what
 // others have stays theirs. Ranks 0 and 1 are runtimes, rank 3 is played.
 
-#include "channel/part.h"
-#include "peer/peer_kit.h"
+#include "channel/travel_kit.h"
 
 #define SLOTS 2
 #define OTHER_NUMBER 7
@@ -20,58 +19,6 @@ typedef struct scene {
   uint64_t key;
   int64_t next;
 } scene_t;
-
-// --- What runtimes do with frames -------------------------------------------
-
-static weft_value_t received;
-static weft_status_t received_status;
-
-static void take_frame(weft_peer_t* peer, const weft_frame_t* frame) {
-  weft_delivery_t delivery;
-  if (frame->type == WEFT_FRAME_CHANNEL || frame->type == WEFT_FRAME_SLOT) {
-    weft_channels_receive(peer, frame);
-    return;
-  }
-  weft_value_release(received);
-  weft_status_release(received_status);
-  received = weft_none();
-  received_status = weft_delivery_read(peer, frame, &delivery);
-  if (received_status == WEFT_OK) {
-    received = weft_value_retain(delivery.values[0]);
-    weft_delivery_deinit(peer, &delivery);
-  }
-}
-
-static weft_peer_events_t events;
-
-static void open_kit(weft_peer_kit_t* kit) {
-  received = weft_none();
-  received_status = WEFT_OK;
-  weft_peer_kit_open(kit, 2);
-  for (uint32_t rank = 0; rank < 2; rank++) {
-    weft_peers_t* peers = weft_peers_of(kit->members[rank].runtime);
-    events = *peers->events;
-    events.frame = take_frame;
-    events.died = weft_channels_peer_died;
-    events.encode_end = weft_channels_encode;
-    events.parcel_over = weft_channels_parcel_over;
-    events.decode_end = weft_channels_decode;
-    peers->events = &events;
-  }
-  weft_peer_kit_connect(kit, 0, 1);
-  weft_peer_kit_connect(kit, 0, 3);
-  weft_peer_kit_connect(kit, 1, 3);
-}
-
-static void close_kit(weft_peer_kit_t* kit) {
-  weft_value_release(received);
-  weft_status_release(received_status);
-  received = weft_none();
-  received_status = WEFT_OK;
-  weft_peer_kit_check_arena(kit, 0);
-  weft_peer_kit_check_arena(kit, 1);
-  weft_peer_kit_close(kit);
-}
 
 // --- Ends as bytes ----------------------------------------------------------
 
@@ -136,27 +83,20 @@ static void send_end(scene_t* scene, uint32_t to, weft_reader_t* reader) {
   weft_peer_kit_run(&scene->kit);
 }
 
-static weft_value_t take_received(void) {
-  weft_kit_assert_ok(received_status);
-  weft_value_t value = received;
-  received = weft_none();
-  return value;
-}
-
 static void open_scene(scene_t* scene) {
   const weft_channel_options_t options = {
       .name = "tested", .reader_count = 3, .slot_count = SLOTS};
   weft_reader_t* readers[3];
   memset(scene, 0, sizeof(*scene));
-  open_kit(&scene->kit);
+  weft_travel_open(&scene->kit);
   weft_kit_assert_ok(weft_channel_create(scene->kit.members[0].runtime,
                                          &options, &scene->writer, readers));
   send_end(scene, 3, readers[2]);
   scene->key = read_key(scene);
   send_end(scene, 1, readers[1]);
-  scene->unused = take_received();
+  scene->unused = weft_travel_take();
   send_end(scene, 1, readers[0]);
-  weft_value_t value = take_received();
+  weft_value_t value = weft_travel_take();
   weft_kit_assert_ok(weft_reader_open(value, &scene->reader));
   weft_value_release(value);
   weft_peer_kit_run(&scene->kit);
@@ -167,7 +107,7 @@ static void close_scene(scene_t* scene) {
   weft_value_release(scene->unused);
   weft_writer_release(scene->writer);
   weft_peer_kit_run(&scene->kit);
-  close_kit(&scene->kit);
+  weft_travel_close(&scene->kit);
 }
 
 static weft_frame_t head_about(uint16_t subject) {
@@ -422,7 +362,7 @@ static weft_reader_t* open_others(scene_t* scene) {
       weft_holder_make(3, 1), OTHER_NUMBER, OTHER_KEY, 1, 2, SLOTS, 8};
   weft_reader_t* reader;
   post_end(scene, 1, &words, 40);
-  weft_value_t value = take_received();
+  weft_value_t value = weft_travel_take();
   weft_kit_assert_ok(weft_reader_open(value, &reader));
   weft_value_release(value);
   const weft_frame_t* frame =
@@ -513,7 +453,7 @@ static void ends_that_cannot_be_are_errors(void** state) {
   open_scene(&scene);
   for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
     post_end(&scene, 1, &cases[i].words, cases[i].size_bytes);
-    weft_status_code_t code = weft_status_code(received_status);
+    weft_status_code_t code = weft_status_code(weft_travel_status);
     assert_int_equal(code, cases[i].words.creator == self
                                ? WEFT_STATUS_CLOSED
                                : WEFT_STATUS_DATA_LOSS);
@@ -531,11 +471,11 @@ static void an_end_comes_home_with_its_key_alone(void** state) {
   open_scene(&scene);
   words.key = scene.key;
   post_end(&scene, 0, &words, 40);
-  weft_kit_assert_status(WEFT_STATUS_DATA_LOSS, received_status);
-  received_status = WEFT_OK;
+  weft_kit_assert_status(WEFT_STATUS_DATA_LOSS, weft_travel_status);
+  weft_travel_status = WEFT_OK;
   words.end = 2;
   post_end(&scene, 0, &words, 40);
-  weft_value_release(take_received());
+  weft_value_release(weft_travel_take());
   write_one(&scene, WEFT_STATUS_OK);
   expect_others_whole(&scene);
   close_scene(&scene);
@@ -548,10 +488,91 @@ static void a_false_key_does_not_take_the_true_one(void** state) {
   open_scene(&scene);
   for (int i = 0; i < 1000; i++) {
     post_end(&scene, 1, &words, 40);
-    weft_value_release(take_received());
+    weft_value_release(weft_travel_take());
   }
   write_one(&scene, WEFT_STATUS_OK);
   expect_others_whole(&scene);
+  close_scene(&scene);
+}
+
+// The liar is first here; the end's creator is believed nevertheless.
+static void a_creator_knows_its_keys_best(void** state) {
+  scene_t scene;
+  words_t words = {weft_holder_make(0, 1), 2, 77, 0, 1, SLOTS, 8};
+  const weft_channel_options_t options = {.name = "second",
+                                          .slot_count = SLOTS};
+  weft_writer_t* writer;
+  weft_reader_t* reader;
+  (void)state;
+  open_scene(&scene);
+  post_end(&scene, 1, &words, 40);
+  weft_value_t false_end = weft_travel_take();
+  weft_kit_assert_ok(weft_channel_create(scene.kit.members[0].runtime, &options,
+                                         &writer, &reader));
+  send_end(&scene, 1, reader);
+  weft_value_t true_end = weft_travel_take();
+  weft_kit_assert_ok(weft_reader_open(true_end, &reader));
+  weft_peer_kit_run(&scene.kit);
+  weft_kit_assert_ok(weft_writer_write(writer, weft_int64(4), WEFT_TIME_NOW));
+  weft_peer_kit_run(&scene.kit);
+  expect_number(&scene, reader, 4);
+  weft_value_release(false_end);
+  weft_value_release(true_end);
+  weft_reader_release(reader);
+  weft_writer_release(writer);
+  close_scene(&scene);
+}
+
+// Rank 1 opens the writer of a channel of rank 3; before it has the answer,
+// rank 2 asks for the reader without its key, and rank 3 with it.
+static void a_liar_that_is_early_keeps_nobody_out(void** state) {
+  scene_t scene;
+  weft_writer_t* writer;
+  const uint64_t keys[2] = {1, OTHER_KEY + 1};
+  const words_t words = {weft_holder_make(3, 1),
+                         OTHER_NUMBER,
+                         OTHER_KEY,
+                         WEFT_END_WRITER,
+                         1,
+                         SLOTS,
+                         8};
+  weft_frame_t head = weft_channel_head(weft_holder_make(3, 1), OTHER_NUMBER,
+                                        WEFT_CHANNEL_JOIN);
+  (void)state;
+  open_scene(&scene);
+  weft_peer_kit_connect(&scene.kit, 1, 2);
+  post_end(&scene, 1, &words, 40);
+  weft_value_t end = weft_travel_take();
+  weft_kit_assert_ok(weft_writer_open(end, &writer));
+  weft_value_release(end);
+  weft_frame_t answer = {
+      .type = WEFT_FRAME_REPLY,
+      .id = weft_peer_kit_expect(&scene.kit, 3, 1, WEFT_FRAME_CHANNEL)->id};
+  head.id = 6;
+  const weft_value_t joins[] = {weft_int64(0), weft_int64(OTHER_KEY),
+                                weft_int64(OTHER_KEY + 1)};
+  weft_peer_kit_tell_scalars(&scene.kit, 2, 1, &head, joins, 2);
+  say(&scene, 1, &head, 0, OTHER_KEY + 1, 0);
+  struct {
+    weft_frame_t head;
+    uint8_t body[24];
+  } frame = {.head = answer};
+  frame.head.timeout_ns = INT64_MAX;
+  frame.head.value_count = 1;
+  frame.head.kinds = 18;
+  frame.head.size_bytes = sizeof(frame);
+  frame.body[0] = 0xc4;
+  frame.body[1] = sizeof(keys);
+  memcpy(frame.body + 2, keys, sizeof(keys));
+  weft_peer_kit_write(&scene.kit, 3, 1, &frame, sizeof(frame));
+  const weft_frame_t* reply =
+      weft_peer_kit_expect(&scene.kit, 2, 1, WEFT_FRAME_REPLY);
+  assert_int_not_equal(reply->flags & WEFT_FRAME_ERROR, 0);
+  reply = weft_peer_kit_expect(&scene.kit, 3, 1, WEFT_FRAME_REPLY);
+  assert_int_equal(reply->flags & WEFT_FRAME_ERROR, 0);
+  weft_kit_assert_ok(weft_writer_write(writer, weft_int64(1), WEFT_TIME_NOW));
+  (void)weft_peer_kit_expect(&scene.kit, 3, 1, WEFT_FRAME_SLOT);
+  weft_writer_release(writer);
   close_scene(&scene);
 }
 
@@ -569,6 +590,8 @@ int main(void) {
       cmocka_unit_test(ends_that_cannot_be_are_errors),
       cmocka_unit_test(an_end_comes_home_with_its_key_alone),
       cmocka_unit_test(a_false_key_does_not_take_the_true_one),
+      cmocka_unit_test(a_creator_knows_its_keys_best),
+      cmocka_unit_test(a_liar_that_is_early_keeps_nobody_out),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -332,8 +332,7 @@ static void give_reader(weft_part_t* part, weft_end_t* end, weft_peer_t* peer,
 }
 
 // The writer is on its way here: the answer has to wait. Whose key is right is
-// not known before, so there may be one of each peer; without memory for it the
-// answer is that of one whose key is wrong.
+// not known before, so there may be one of each peer.
 static bool keep_early_locked(weft_part_t* part, weft_end_t* end,
                               const weft_join_t* join) {
   bool is_early = part->is_foreign && !part->is_hub &&
@@ -348,25 +347,51 @@ static bool keep_early_locked(weft_part_t* part, weft_end_t* end,
   return early != NULL;
 }
 
+// Why nobody joins here: this is not the hub, and will not be. WEFT_OK: it may.
+static weft_status_t check_hub_locked(const weft_part_t* part, bool is_writer) {
+  if (!part->is_foreign || part->is_hub || is_writer) {
+    return WEFT_OK;
+  }
+  if (part->writer_end.failure != WEFT_OK) {
+    return weft_status_retain(part->writer_end.failure);
+  }
+  return part->writer_end.state == WEFT_END_JOINING
+             ? weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED,
+                                "no memory to answer who opens an end of "
+                                "channel %s",
+                                part->name)
+             : weft_part_closed_status(part, "its writer is not here");
+}
+
+static weft_status_t check_key_locked(const weft_part_t* part,
+                                      const weft_end_t* end,
+                                      const weft_join_t* join) {
+  return end->key != 0 && end->key == join->key
+             ? WEFT_OK
+             : weft_status_make(WEFT_STATUS_INVALID_ARGUMENT,
+                                "channel %s: rank %u was not given the end "
+                                "that it opens",
+                                part->name, join->peer->rank);
+}
+
 void weft_join_receive(weft_part_t* part, weft_peer_t* peer, uint64_t id,
                        uint32_t number, uint64_t key) {
   weft_end_t* end = weft_part_end(part, number);
-  weft_mutex_lock(&part->lock);
   bool is_writer = number == WEFT_END_WRITER;
   const weft_join_t join = {.peer = peer, .id = id, .key = key};
+  weft_status_t status = WEFT_OK;
+  weft_mutex_lock(&part->lock);
   bool keeps = !is_writer && keep_early_locked(part, end, &join);
-  bool is_sound = end->key != 0 && end->key == key;
+  if (!keeps) {
+    status = check_hub_locked(part, is_writer);
+    status = status == WEFT_OK ? check_key_locked(part, end, &join) : status;
+  }
   weft_mutex_unlock(&part->lock);
   if (keeps) {
     return;
   }
-  if (!is_sound) {
-    weft_join_answer(peer, id,
-                     weft_status_make(WEFT_STATUS_INVALID_ARGUMENT,
-                                      "channel %s: rank %u was not given the "
-                                      "end that it opens",
-                                      part->name, peer->rank),
-                     weft_none());
+  if (status != WEFT_OK) {
+    weft_join_answer(peer, id, status, weft_none());
   } else if (is_writer) {
     give_writer(part, peer, id);
   } else {
