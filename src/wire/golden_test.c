@@ -304,6 +304,37 @@ static void make_probe(frame_room_t* room) {
   weft_value_release(text);
 }
 
+// A runtime joins reader 2 of channel 7, which rank 3 has made.
+static void make_channel(frame_room_t* room) {
+  const weft_value_t words[] = {weft_int64(2), weft_int64(0x5152535455565758)};
+  room->frame = (weft_frame_t){
+      .size_bytes = 64,
+      .type = WEFT_FRAME_CHANNEL,
+      .endpoint = WEFT_CHANNEL_JOIN,
+      .id = head.id,
+      .target_index = 0x00030001,
+      .target_generation = 7,
+      .timeout_ns = INT64_MAX,
+  };
+  weft_frame_put_scalars(&room->frame, room->words + 6, words, 2);
+}
+
+// Value 5 of that channel, for readers 0 and 2.
+static void make_slot(frame_room_t* room) {
+  const weft_value_t word = weft_int64(-2);
+  room->frame = (weft_frame_t){
+      .size_bytes = 56,
+      .type = WEFT_FRAME_SLOT,
+      .endpoint = WEFT_SLOT_VALUE,
+      .id = 5,
+      .target_index = 0x00030001,
+      .target_generation = 7,
+      .sender = 5,
+      .timeout_ns = INT64_MAX,
+  };
+  weft_frame_put_scalars(&room->frame, room->words + 6, &word, 1);
+}
+
 static const struct {
   const char* name;
   void (*make)(frame_room_t* room);
@@ -312,6 +343,8 @@ static const struct {
     {"none", make_reply_of_none},
     {"body", make_body_call},
     {"probe", make_probe},
+    {"channel", make_channel},
+    {"slot", make_slot},
 };
 
 #define FRAME_COUNT (sizeof(frames) / sizeof(frames[0]))
