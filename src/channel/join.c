@@ -294,18 +294,6 @@ static bool send_on_locked(weft_part_t* part, weft_end_t* end,
   return sends_on;
 }
 
-// A reader that joined, and cannot be told so, has left: whoever has it hears
-// that, and nobody else asks for it.
-static void drop_unwelcome(weft_part_t* part, const weft_end_t* end,
-                           weft_status_t status) {
-  weft_mutex_lock(&part->lock);
-  bool is_unwelcome = status != WEFT_OK && weft_end_is_free(end);
-  weft_mutex_unlock(&part->lock);
-  if (is_unwelcome) {
-    weft_part_drop_readers(part, weft_reader_bit(end->number), status);
-  }
-}
-
 static void give_reader(weft_part_t* part, weft_end_t* end, weft_peer_t* peer,
                         uint64_t id) {
   weft_status_t status = WEFT_OK;
@@ -313,9 +301,7 @@ static void give_reader(weft_part_t* part, weft_end_t* end, weft_peer_t* peer,
   bool sends_on = send_on_locked(part, end, peer);
   weft_holder_t hub = part->hub != NULL ? weft_peer_holder(part->hub) : 0;
   bool joins = !sends_on && part->is_hub && weft_end_is_free(end);
-  if (joins) {
-    weft_travel_clear_pins_locked(part, end);
-  } else if (!sends_on) {
+  if (!joins && !sends_on) {
     status = taken_status(part, end);
   }
   weft_mutex_unlock(&part->lock);
@@ -324,7 +310,6 @@ static void give_reader(weft_part_t* part, weft_end_t* end, weft_peer_t* peer,
   }
   if (joins) {
     status = weft_places_add(part, end, peer, id);
-    drop_unwelcome(part, end, status);
   }
   if (!joins || status != WEFT_OK) {
     weft_join_answer(peer, id, status, weft_int64(hub));

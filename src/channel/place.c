@@ -507,6 +507,7 @@ weft_status_t weft_places_add(weft_part_t* part, weft_end_t* end,
       status = weft_travel_used_elsewhere(part, end);
     }
     if (is_over && status == WEFT_OK) {
+      weft_travel_clear_pins_locked(part, end);
       end->claimant = peer;
       add_reader_locked(part, peer, &fresh, end);
       queue_batch_locked(&batch, part);

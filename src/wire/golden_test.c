@@ -339,12 +339,9 @@ static const struct {
   const char* name;
   void (*make)(frame_room_t* room);
 } frames[] = {
-    {"scalars", make_scalar_call},
-    {"none", make_reply_of_none},
-    {"body", make_body_call},
-    {"probe", make_probe},
-    {"channel", make_channel},
-    {"slot", make_slot},
+    {"scalars", make_scalar_call}, {"none", make_reply_of_none},
+    {"body", make_body_call},      {"probe", make_probe},
+    {"channel", make_channel},     {"slot", make_slot},
 };
 
 #define FRAME_COUNT (sizeof(frames) / sizeof(frames[0]))
