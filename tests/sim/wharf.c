@@ -288,7 +288,23 @@ static void disturb(wharf_t* wharf) {
   } else if (kind < 4) {
     job_stop(&wharf->job, member->rank, (int64_t)wharf_below(wharf, 50) * MS);
   } else if (wharf->job.dead_count + 1 < wharf->job.size) {
-    job_kill(&wharf->job, member->rank);
+    // Often whoever has just opened an end, and has not joined yet.
+    bool is_last = wharf->use_count > 0 && !wharf_chance(wharf, 3);
+    job_kill(&wharf->job,
+             is_last ? wharf->uses[wharf->use_count - 1].rank : member->rank);
+  }
+}
+
+// Somebody has opened an end, and is gone before that is known everywhere.
+static void act_at_once(wharf_t* wharf, use_t* use) {
+  if (wharf_is_dead(wharf, use->rank)) {
+    return;
+  }
+  if (use->reader != NULL && wharf_chance(wharf, 2)) {
+    leave_one(wharf, use);
+  } else if (!wharf->is_calm && wharf_chance(wharf, 2) &&
+             wharf->job.dead_count + 1 < wharf->job.size) {
+    job_kill(&wharf->job, use->rank);
   }
 }
 
@@ -304,7 +320,12 @@ void wharf_act(wharf_t* wharf) {
       drop_copy(copy);
     }
   } else if (kind < 13) {
+    uint32_t count = wharf->use_count;
     open_copy(wharf);
+    if (wharf->use_count > count && wharf_chance(wharf, 8)) {
+      (void)job_run(&wharf->job, wharf_below(wharf, 30));
+      act_at_once(wharf, &wharf->uses[count]);
+    }
   } else if (kind < 31 || !wharf_chance(wharf, 2)) {
     use_one(wharf);
   } else {
