@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Ends whose users are gone before that is known where values are written.
+
+#include "channel/travel_kit.h"
+
+#define SLOTS 2
+
+typedef struct scene {
+  weft_peer_kit_t kit;
+  weft_writer_t* writer;
+  weft_reader_t* readers[2];
+} scene_t;
+
+// Rank 0 has made a channel of two readers.
+static void open_scene(scene_t* scene) {
+  const weft_channel_options_t options = {
+      .name = "tested", .reader_count = 2, .slot_count = SLOTS};
+  memset(scene, 0, sizeof(*scene));
+  weft_travel_open(&scene->kit);
+  weft_kit_assert_ok(weft_channel_create(
+      scene->kit.members[0].runtime, &options, &scene->writer, scene->readers));
+}
+
+// Owns: takes `value` over.
+static void send_value(scene_t* scene, uint32_t to, weft_value_t value) {
+  weft_kit_assert_ok(
+      weft_peer_kit_send(&scene->kit, 0, to, WEFT_ARGUMENTS(value)));
+  weft_value_release(value);
+  weft_peer_kit_run(&scene->kit);
+}
+
+static void send_reader(scene_t* scene, uint32_t to, uint32_t index) {
+  weft_value_t value = weft_reader_value(scene->readers[index]);
+  weft_reader_release(scene->readers[index]);
+  scene->readers[index] = NULL;
+  send_value(scene, to, value);
+}
+
+// It has come to rank 1, and is opened there.
+static void open_writer(scene_t* scene) {
+  weft_value_t value = weft_writer_value(scene->writer);
+  weft_writer_release(scene->writer);
+  send_value(scene, 1, value);
+  value = weft_travel_take();
+  weft_kit_assert_ok(weft_writer_open(value, &scene->writer));
+  weft_value_release(value);
+}
+
+// More than there are slots: reader 1, at rank 0, reads them.
+static void expect_flow(scene_t* scene) {
+  for (int64_t n = 0; n < 3 * SLOTS; n++) {
+    weft_lease_t lease;
+    weft_kit_assert_ok(
+        weft_writer_write(scene->writer, weft_int64(n), WEFT_TIME_NOW));
+    weft_peer_kit_run(&scene->kit);
+    weft_kit_assert_ok(
+        weft_reader_read(scene->readers[1], WEFT_TIME_NOW, &lease));
+    weft_lease_release(&lease);
+    weft_peer_kit_run(&scene->kit);
+  }
+}
+
+static void close_scene(scene_t* scene) {
+  weft_reader_release(scene->readers[1]);
+  weft_writer_release(scene->writer);
+  weft_peer_kit_run(&scene->kit);
+  weft_travel_close(&scene->kit);
+}
+
+static void open_last_reader(scene_t* scene) {
+  weft_value_t value = weft_reader_value(scene->readers[1]);
+  weft_reader_release(scene->readers[1]);
+  weft_kit_assert_ok(weft_reader_open(value, &scene->readers[1]));
+  weft_value_release(value);
+}
+
+// Its LEAVE comes to the creator when that has given the writer away.
+static void a_reader_that_left_first_does_not_come_back(void** state) {
+  scene_t scene;
+  weft_reader_t* reader;
+  (void)state;
+  open_scene(&scene);
+  open_last_reader(&scene);
+  send_reader(&scene, 1, 0);
+  weft_value_t value = weft_travel_take();
+  weft_kit_assert_ok(weft_reader_open(value, &reader));
+  weft_value_release(value);
+  weft_peer_kit_run(&scene.kit);
+  open_writer(&scene);
+  weft_reader_release(reader);
+  weft_peer_kit_run(&scene.kit);
+  expect_flow(&scene);
+  close_scene(&scene);
+}
+
+// Rank 3 is told where the writer is, and dies on the way.
+static void a_reader_that_never_comes_holds_nothing(void** state) {
+  scene_t scene;
+  uint64_t key;
+  (void)state;
+  open_scene(&scene);
+  open_last_reader(&scene);
+  send_reader(&scene, 3, 0);
+  key = weft_part_of_writer(scene.writer)->readers[0].end.key;
+  open_writer(&scene);
+  weft_peer_kit_run(&scene.kit);
+  weft_frame_t head =
+      weft_channel_head(weft_holder_make(0, 1), 1, WEFT_CHANNEL_JOIN);
+  head.id = 5;
+  const weft_value_t words[] = {weft_int64(0), weft_int64((int64_t)key)};
+  weft_peer_kit_tell_scalars(&scene.kit, 3, 0, &head, words, 2);
+  weft_peer_kit_kill(&scene.kit, 3);
+  expect_flow(&scene);
+  close_scene(&scene);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_reader_that_left_first_does_not_come_back),
+      cmocka_unit_test(a_reader_that_never_comes_holds_nothing),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
