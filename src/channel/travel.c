@@ -272,7 +272,8 @@ void weft_travel_end_left(weft_part_t* part, weft_end_t* end) {
 static void drop_orphan(weft_part_t* part, const weft_end_t* end,
                         weft_status_t reason) {
   weft_mutex_lock(&part->lock);
-  bool is_orphan = end->state == WEFT_END_UNSEEN;
+  bool is_orphan =
+      end->number != WEFT_END_WRITER && end->state == WEFT_END_UNSEEN;
   weft_mutex_unlock(&part->lock);
   if (is_orphan) {
     weft_part_drop_readers(part, weft_reader_bit(end->number), reason);
