@@ -354,6 +354,7 @@ void weft_join_answer(weft_peer_t* peer, uint64_t join_id, weft_status_t error,
                       weft_value_t value);
 // A reader that nobody used so far is used at a peer: answers its JOIN, and
 // from now on the hub sends what there is for it. Errors: RESOURCE_EXHAUSTED;
+// FAILED_PRECONDITION when somebody else came first;
 // then nothing was sent.
 weft_status_t weft_places_add(weft_part_t* part, weft_end_t* end,
                               weft_peer_t* peer, uint64_t join_id);
