@@ -27,6 +27,8 @@ typedef struct item {
   const void* data;
   // A loan that its owner has counted.
   bool is_lent;
+  // It is lent as it is, and no copy of what it is.
+  bool is_original;
 } item_t;
 
 struct weft_cargo {
@@ -128,7 +130,7 @@ static weft_status_t fill_item(item_t* item, weft_peers_t* peers,
        (!copies_loans && is_borrowed(peers, storage, &owner, &name)));
   if (is_shared) {
     fill_loan(item, owner, &name, storage, bytes->data, bytes->size_bytes);
-    weft_count(peers->runtime, WEFT_COUNTER_bytes_lent, bytes->size_bytes);
+    item->is_original = true;
     return WEFT_OK;
   }
   if (bytes->size_bytes > INLINE_BYTES) {
@@ -476,6 +478,17 @@ static weft_status_t show_segments_locked(const weft_cargo_t* cargo,
   return WEFT_OK;
 }
 
+// What was lent is counted once it has gone: it may have been packed before,
+// and not been sent.
+static void count_lent(const weft_cargo_t* cargo) {
+  uint64_t lent_bytes = 0;
+  for (uint32_t i = 0; i < cargo->item_count; i++) {
+    const item_t* item = &cargo->items[i];
+    lent_bytes += item->is_original ? item->attachment.size_bytes : 0;
+  }
+  weft_count(cargo->peer->runtime, WEFT_COUNTER_bytes_lent, lent_bytes);
+}
+
 weft_status_t weft_parcel_write_locked(weft_parcel_t* parcel, weft_peer_t* peer,
                                        weft_link_room_t room) {
   weft_cargo_t* cargo = parcel->cargo;
@@ -491,6 +504,7 @@ weft_status_t weft_parcel_write_locked(weft_parcel_t* parcel, weft_peer_t* peer,
   fill_frame(parcel, place);
   weft_link_commit(peer->link, size_bytes);
   cargo->is_sent = true;
+  count_lent(cargo);
   return WEFT_OK;
 }
 
