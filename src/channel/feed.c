@@ -186,5 +186,6 @@ void weft_feed_receive(weft_part_t* part, weft_peer_t* peer,
   weft_value_release(value);
   error =
       error != WEFT_OK ? error : weft_part_closed_status(part, "it was closed");
-  weft_part_close(part, error, frame->endpoint == WEFT_SLOT_END_AT_ONCE);
+  weft_part_close_at(part, error, frame->endpoint == WEFT_SLOT_END_AT_ONCE,
+                     frame->id);
 }

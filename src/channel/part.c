@@ -76,6 +76,7 @@ void weft_part_leave_and_unlock(weft_part_t* part) {
     weft_status_release(part->slots[i].error);
   }
   weft_status_release(part->reason);
+  weft_status_release(part->cut);
   weft_status_release(part->loss);
   weft_value_release(part->reserved);
   weft_mutex_deinit(&part->lock);
@@ -157,10 +158,13 @@ static weft_status_t check_read_locked(const weft_part_t* part,
   if (reader->end.failure != WEFT_OK) {
     return weft_status_retain(reader->end.failure);
   }
-  if (part->is_closed) {
+  if (part->is_closed &&
+      (part->ends_at_once || reader->next >= part->end_sequence)) {
     return weft_status_retain(part->reason);
   }
-  return weft_status_from_code(WEFT_STATUS_WOULD_BLOCK);
+  // What the hub had for this reader when it ended is still to come.
+  return part->cut != WEFT_OK ? weft_status_retain(part->cut)
+                              : weft_status_from_code(WEFT_STATUS_WOULD_BLOCK);
 }
 
 weft_status_t weft_part_check_locked(const weft_part_t* part,
@@ -488,7 +492,7 @@ bool weft_part_skip_one(weft_part_reader_t* reader) {
 // Owns: takes `reason` over. `stops`: the runtime is gone with it, so that
 // nobody begins to wait in between.
 static void close_with(weft_part_t* part, weft_status_t reason, bool at_once,
-                       bool stops) {
+                       uint64_t end_sequence, bool stops) {
   weft_deed_t deed;
   weft_deed_init(&deed);
   weft_mutex_lock(&part->lock);
@@ -498,11 +502,14 @@ static void close_with(weft_part_t* part, weft_status_t reason, bool at_once,
     part->is_closed = true;
     part->ends_at_once = at_once;
     part->reason = reason;
-    weft_part_stir_locked(part, true, &deed);
-    weft_part_stir_locked(part, false, &deed);
+    part->end_sequence = end_sequence;
+  } else if (end_sequence == 0 && part->cut == WEFT_OK) {
+    part->cut = reason;
   } else {
     deed.dropped_error = reason;
   }
+  weft_part_stir_locked(part, true, &deed);
+  weft_part_stir_locked(part, false, &deed);
   bool tells = is_first && part->is_hub;
   weft_mutex_unlock(&part->lock);
   weft_deed_do(&deed, part->allocator);
@@ -512,7 +519,12 @@ static void close_with(weft_part_t* part, weft_status_t reason, bool at_once,
 }
 
 void weft_part_close(weft_part_t* part, weft_status_t reason, bool at_once) {
-  close_with(part, reason, at_once, false);
+  close_with(part, reason, at_once, 0, false);
+}
+
+void weft_part_close_at(weft_part_t* part, weft_status_t reason, bool at_once,
+                        uint64_t end_sequence) {
+  close_with(part, reason, at_once, end_sequence, false);
 }
 
 static bool hold_node(weft_channel_node_t* node) {
@@ -526,7 +538,7 @@ static void leave_node(weft_channel_node_t* node) {
 static void stop_node(weft_channel_node_t* node) {
   weft_part_t* part = WEFT_CONTAINER_OF(node, weft_part_t, node);
   close_with(part, weft_part_closed_status(part, "the runtime has stopped"),
-             false, true);
+             false, 0, true);
 }
 
 // --- Creating ---------------------------------------------------------------

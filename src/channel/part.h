@@ -185,6 +185,10 @@ struct weft_part {
   bool is_closed;
   bool ends_at_once;
   weft_status_t reason;
+  // Where the hub is elsewhere: values below this come all the same, perhaps
+  // after the end, to a reader that joins late; and why not, after all.
+  uint64_t end_sequence;
+  weft_status_t cut;
   // Why the last reader left that did not do so itself.
   weft_status_t loss;
   // What the writer fills in place; of its thread.
@@ -329,9 +333,12 @@ bool weft_part_skip_one(weft_part_reader_t* reader);
 // These readers, which are elsewhere, have left, and hold nothing any more.
 void weft_part_drop_readers(weft_part_t* part, uint64_t bits,
                             weft_status_t reason);
-// Nothing more is written. Owns: takes `reason`, which is not OK, over. No lock
-// is held.
+// Nothing more is written, and nothing that is not here will come. Owns: takes
+// `reason`, which is not OK, over. No lock is held.
 void weft_part_close(weft_part_t* part, weft_status_t reason, bool at_once);
+// The same; but values below `end_sequence` are on their way from the hub.
+void weft_part_close_at(weft_part_t* part, weft_status_t reason, bool at_once,
+                        uint64_t end_sequence);
 
 // --- local.c ----------------------------------------------------------------
 

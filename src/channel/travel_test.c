@@ -115,10 +115,56 @@ static void a_reader_that_never_comes_holds_nothing(void** state) {
   close_scene(&scene);
 }
 
+static weft_reader_t* open_here(scene_t* scene, uint32_t index) {
+  weft_reader_t* reader;
+  send_reader(scene, 1, index);
+  weft_value_t value = weft_travel_take();
+  weft_kit_assert_ok(weft_reader_open(value, &reader));
+  weft_value_release(value);
+  return reader;
+}
+
+static weft_status_t read_one(weft_reader_t* reader) {
+  weft_lease_t lease;
+  weft_status_t status = weft_reader_read(reader, WEFT_TIME_NOW, &lease);
+  weft_lease_release(&lease);
+  return status;
+}
+
+static void read_to_the_end(weft_reader_t* reader) {
+  for (int i = 0; i < SLOTS; i++) {
+    weft_kit_assert_ok(read_one(reader));
+  }
+  weft_kit_assert_status(WEFT_STATUS_CLOSED, read_one(reader));
+}
+
+// The end is known at its rank, from another reader, before its values are.
+static void a_reader_that_joins_after_the_end_gets_all(void** state) {
+  scene_t scene;
+  (void)state;
+  open_scene(&scene);
+  weft_reader_t* first = open_here(&scene, 0);
+  for (int64_t n = 0; n < SLOTS; n++) {
+    weft_kit_assert_ok(
+        weft_writer_write(scene.writer, weft_int64(n), WEFT_TIME_NOW));
+  }
+  weft_writer_close(scene.writer, WEFT_OK);
+  weft_peer_kit_run(&scene.kit);
+  read_to_the_end(first);
+  weft_reader_t* late = open_here(&scene, 1);
+  weft_kit_assert_status(WEFT_STATUS_WOULD_BLOCK, read_one(late));
+  weft_peer_kit_run(&scene.kit);
+  read_to_the_end(late);
+  weft_reader_release(first);
+  weft_reader_release(late);
+  close_scene(&scene);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_reader_that_left_first_does_not_come_back),
       cmocka_unit_test(a_reader_that_never_comes_holds_nothing),
+      cmocka_unit_test(a_reader_that_joins_after_the_end_gets_all),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
