@@ -49,7 +49,7 @@ static void open_writer(scene_t* scene) {
 
 // More than there are slots: reader 1, at rank 0, reads them.
 static void expect_flow(scene_t* scene) {
-  for (int64_t n = 0; n < 3 * SLOTS; n++) {
+  for (int64_t n = 0; n < INT64_C(3) * SLOTS; n++) {
     weft_lease_t lease;
     weft_kit_assert_ok(
         weft_writer_write(scene->writer, weft_int64(n), WEFT_TIME_NOW));
