@@ -576,6 +576,53 @@ static void a_liar_that_is_early_keeps_nobody_out(void** state) {
   close_scene(&scene);
 }
 
+// Opens an end of a channel of rank 3 at rank 1; gives the number of the JOIN.
+static uint64_t open_end(scene_t* scene, uint32_t end, weft_value_t* out_end) {
+  const words_t words = {
+      weft_holder_make(3, 1), OTHER_NUMBER, OTHER_KEY, end, 2, SLOTS, 8};
+  weft_writer_t* writer;
+  weft_reader_t* reader;
+  post_end(scene, 1, &words, 40);
+  *out_end = weft_travel_take();
+  if (end == WEFT_END_WRITER) {
+    weft_kit_assert_ok(weft_writer_open(*out_end, &writer));
+    weft_writer_release(writer);
+  } else {
+    weft_kit_assert_ok(weft_reader_open(*out_end, &reader));
+    weft_reader_release(reader);
+  }
+  weft_peer_kit_run(&scene->kit);
+  return weft_peer_kit_expect(&scene->kit, 3, 1, WEFT_FRAME_CHANNEL)->id;
+}
+
+// Rank 3 answers with a code alone.
+static void refuse_join(scene_t* scene, uint64_t id) {
+  weft_frame_t head = {.type = WEFT_FRAME_REPLY,
+                       .flags = WEFT_FRAME_ERROR,
+                       .id = id,
+                       .timeout_ns = INT64_MAX};
+  const weft_value_t code = weft_int64(WEFT_STATUS_CLOSED);
+  weft_peer_kit_tell_scalars(&scene->kit, 3, 1, &head, &code, 1);
+}
+
+// Only what is said of the writer answers whoever is early.
+static void who_is_early_waits_for_the_writer_alone(void** state) {
+  scene_t scene;
+  weft_value_t ends[2];
+  weft_frame_t join = weft_channel_head(weft_holder_make(3, 1), OTHER_NUMBER,
+                                        WEFT_CHANNEL_JOIN);
+  (void)state;
+  open_scene(&scene);
+  (void)open_end(&scene, WEFT_END_WRITER, &ends[0]);
+  uint64_t id = open_end(&scene, 0, &ends[1]);
+  join.id = 6;
+  say(&scene, 1, &join, 1, OTHER_KEY, 0);
+  refuse_join(&scene, id);
+  weft_value_release(ends[0]);
+  weft_value_release(ends[1]);
+  close_scene(&scene);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(who_has_no_key_joins_nothing),
@@ -592,6 +639,7 @@ int main(void) {
       cmocka_unit_test(a_false_key_does_not_take_the_true_one),
       cmocka_unit_test(a_creator_knows_its_keys_best),
       cmocka_unit_test(a_liar_that_is_early_keeps_nobody_out),
+      cmocka_unit_test(who_is_early_waits_for_the_writer_alone),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

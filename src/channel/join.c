@@ -56,7 +56,12 @@ static weft_join_t* take_early(weft_part_t* part, uint32_t reader) {
   return node != NULL ? WEFT_CONTAINER_OF(node, weft_join_t, node) : NULL;
 }
 
-static void welcome_early(weft_part_t* part) {
+// The writer is here, or will not be: those that came before it are answered.
+// Not when only a reader is: then they would be kept again.
+static void welcome_early(weft_part_t* part, const weft_end_t* end) {
+  if (end->number != WEFT_END_WRITER) {
+    return;
+  }
   for (uint32_t i = 0; i < part->reader_count; i++) {
     weft_join_t* early;
     while ((early = take_early(part, i)) != NULL) {
@@ -143,7 +148,7 @@ static void answer_came(weft_pending_t* pending, weft_status_t status,
     follow_hub(part, peer);
   }
   end_join(part, end, status);
-  welcome_early(part);
+  welcome_early(part, end);
   weft_part_leave(part);
 }
 
@@ -189,7 +194,7 @@ void weft_join_ask(weft_part_t* part, weft_end_t* end, weft_holder_t holder) {
   weft_status_t status = ask(part, end, holder);
   if (status != WEFT_OK) {
     end_join(part, end, status);
-    welcome_early(part);
+    welcome_early(part, end);
     weft_part_leave(part);
   }
 }
