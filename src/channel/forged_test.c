@@ -523,12 +523,29 @@ static void a_creator_knows_its_keys_best(void** state) {
   close_scene(&scene);
 }
 
+// Rank 3 says that rank 1 is the hub of its channel, which has one reader.
+static void answer_writer(scene_t* scene, uint64_t id, uint64_t present,
+                          uint64_t key) {
+  const uint64_t words[2] = {present, key};
+  struct {
+    weft_frame_t head;
+    uint8_t body[24];
+  } frame = {.head = {.type = WEFT_FRAME_REPLY,
+                      .id = id,
+                      .timeout_ns = INT64_MAX,
+                      .value_count = 1,
+                      .kinds = 18,
+                      .size_bytes = sizeof(frame)},
+             .body = {0xc4, sizeof(words)}};
+  memcpy(frame.body + 2, words, sizeof(words));
+  weft_peer_kit_write(&scene->kit, 3, 1, &frame, sizeof(frame));
+}
+
 // Rank 1 opens the writer of a channel of rank 3; before it has the answer,
 // rank 2 asks for the reader without its key, and rank 3 with it.
 static void a_liar_that_is_early_keeps_nobody_out(void** state) {
   scene_t scene;
   weft_writer_t* writer;
-  const uint64_t keys[2] = {1, OTHER_KEY + 1};
   const words_t words = {weft_holder_make(3, 1),
                          OTHER_NUMBER,
                          OTHER_KEY,
@@ -545,26 +562,13 @@ static void a_liar_that_is_early_keeps_nobody_out(void** state) {
   weft_value_t end = weft_travel_take();
   weft_kit_assert_ok(weft_writer_open(end, &writer));
   weft_value_release(end);
-  weft_frame_t answer = {
-      .type = WEFT_FRAME_REPLY,
-      .id = weft_peer_kit_expect(&scene.kit, 3, 1, WEFT_FRAME_CHANNEL)->id};
+  uint64_t id = weft_peer_kit_expect(&scene.kit, 3, 1, WEFT_FRAME_CHANNEL)->id;
   head.id = 6;
   const weft_value_t joins[] = {weft_int64(0), weft_int64(OTHER_KEY),
                                 weft_int64(OTHER_KEY + 1)};
   weft_peer_kit_tell_scalars(&scene.kit, 2, 1, &head, joins, 2);
   say(&scene, 1, &head, 0, OTHER_KEY + 1, 0);
-  struct {
-    weft_frame_t head;
-    uint8_t body[24];
-  } frame = {.head = answer};
-  frame.head.timeout_ns = INT64_MAX;
-  frame.head.value_count = 1;
-  frame.head.kinds = 18;
-  frame.head.size_bytes = sizeof(frame);
-  frame.body[0] = 0xc4;
-  frame.body[1] = sizeof(keys);
-  memcpy(frame.body + 2, keys, sizeof(keys));
-  weft_peer_kit_write(&scene.kit, 3, 1, &frame, sizeof(frame));
+  answer_writer(&scene, id, 1, OTHER_KEY + 1);
   const weft_frame_t* reply =
       weft_peer_kit_expect(&scene.kit, 2, 1, WEFT_FRAME_REPLY);
   assert_int_not_equal(reply->flags & WEFT_FRAME_ERROR, 0);
@@ -623,6 +627,38 @@ static void who_is_early_waits_for_the_writer_alone(void** state) {
   close_scene(&scene);
 }
 
+// Its last copy was lost when the creator had written its answer, and not sent
+// it yet.
+static void a_reader_that_leaves_ahead_of_the_answer_stays_away(void** state) {
+  scene_t scene;
+  weft_value_t end;
+  weft_writer_t* writer;
+  const words_t words = {weft_holder_make(3, 1),
+                         OTHER_NUMBER,
+                         OTHER_KEY,
+                         WEFT_END_WRITER,
+                         1,
+                         SLOTS,
+                         8};
+  weft_frame_t leave = weft_channel_head(weft_holder_make(3, 1), OTHER_NUMBER,
+                                         WEFT_CHANNEL_LEAVE);
+  (void)state;
+  open_scene(&scene);
+  post_end(&scene, 1, &words, 40);
+  end = weft_travel_take();
+  weft_kit_assert_ok(weft_writer_open(end, &writer));
+  weft_value_release(end);
+  uint64_t id = weft_peer_kit_expect(&scene.kit, 3, 1, WEFT_FRAME_CHANNEL)->id;
+  say(&scene, 1, &leave, 1, 0, 0);
+  answer_writer(&scene, id, 1, OTHER_KEY + 1);
+  weft_peer_kit_run(&scene.kit);
+  weft_kit_assert_status_says(
+      WEFT_STATUS_CLOSED, "no reader is left",
+      weft_writer_write(writer, weft_int64(1), WEFT_TIME_NOW));
+  weft_writer_release(writer);
+  close_scene(&scene);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(who_has_no_key_joins_nothing),
@@ -640,6 +676,7 @@ int main(void) {
       cmocka_unit_test(a_creator_knows_its_keys_best),
       cmocka_unit_test(a_liar_that_is_early_keeps_nobody_out),
       cmocka_unit_test(who_is_early_waits_for_the_writer_alone),
+      cmocka_unit_test(a_reader_that_leaves_ahead_of_the_answer_stays_away),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

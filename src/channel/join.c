@@ -93,7 +93,8 @@ static weft_status_t become_hub(weft_part_t* part, weft_value_t value) {
         end->state == WEFT_END_AWAY) {
       weft_part_set_state_locked(part, end, WEFT_END_UNSEEN);
     }
-    // Its creator has not heard yet that it has left here.
+    // Its creator had not heard yet that it has left here, or has said so
+    // since.
     if (end->state == WEFT_END_LEFT) {
       part->present &= ~weft_reader_bit(i);
     }

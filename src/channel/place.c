@@ -562,8 +562,25 @@ static void end_readers(weft_part_t* part, weft_peer_t* peer, uint64_t bits,
   }
 }
 
+// The creator may say so before its answer has come that this is the hub: then
+// it is known by that time.
+static void note_left(weft_part_t* part, const weft_peer_t* peer,
+                      uint64_t bits) {
+  weft_mutex_lock(&part->lock);
+  bool is_early = part->is_foreign && !part->is_hub &&
+                  part->creator == weft_peer_holder(peer);
+  for (uint32_t i = 0; i < part->reader_count && is_early; i++) {
+    weft_end_t* end = &part->readers[i].end;
+    if ((bits & weft_reader_bit(i)) != 0 && end->state == WEFT_END_AWAY) {
+      weft_part_set_state_locked(part, end, WEFT_END_LEFT);
+    }
+  }
+  weft_mutex_unlock(&part->lock);
+}
+
 void weft_places_receive_leave(weft_part_t* part, weft_peer_t* peer,
                                uint64_t bits) {
+  note_left(part, peer, bits);
   end_readers(part, peer, bits, WEFT_OK);
 }
 
