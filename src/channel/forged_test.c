@@ -659,6 +659,39 @@ static void a_reader_that_leaves_ahead_of_the_answer_stays_away(void** state) {
   close_scene(&scene);
 }
 
+// A copy of it is still here when it has been used elsewhere, and has left.
+static void a_reader_that_has_left_leaves_no_copy_behind(void** state) {
+  scene_t scene;
+  weft_value_t ends[2];
+  weft_writer_t* writer;
+  const words_t words = {
+      weft_holder_make(3, 1), OTHER_NUMBER, OTHER_KEY, 0, 1, SLOTS, 8};
+  words_t of_writer = words;
+  weft_frame_t leave = weft_channel_head(weft_holder_make(3, 1), OTHER_NUMBER,
+                                         WEFT_CHANNEL_LEAVE);
+  of_writer.end = WEFT_END_WRITER;
+  (void)state;
+  open_scene(&scene);
+  post_end(&scene, 1, &words, 40);
+  ends[0] = weft_travel_take();
+  post_end(&scene, 1, &of_writer, 40);
+  ends[1] = weft_travel_take();
+  weft_kit_assert_ok(weft_writer_open(ends[1], &writer));
+  uint64_t id = weft_peer_kit_expect(&scene.kit, 3, 1, WEFT_FRAME_CHANNEL)->id;
+  answer_writer(&scene, id, 1, OTHER_KEY);
+  weft_peer_kit_run(&scene.kit);
+  weft_kit_assert_ok(weft_writer_write(writer, weft_int64(1), WEFT_TIME_NOW));
+  say(&scene, 1, &leave, 1, 0, 0);
+  weft_value_release(ends[0]);
+  weft_value_release(ends[1]);
+  weft_peer_kit_run(&scene.kit);
+  weft_kit_assert_status_says(
+      WEFT_STATUS_CLOSED, "no reader is left",
+      weft_writer_write(writer, weft_int64(1), WEFT_TIME_NOW));
+  weft_writer_release(writer);
+  close_scene(&scene);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(who_has_no_key_joins_nothing),
@@ -677,6 +710,7 @@ int main(void) {
       cmocka_unit_test(a_liar_that_is_early_keeps_nobody_out),
       cmocka_unit_test(who_is_early_waits_for_the_writer_alone),
       cmocka_unit_test(a_reader_that_leaves_ahead_of_the_answer_stays_away),
+      cmocka_unit_test(a_reader_that_has_left_leaves_no_copy_behind),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -537,56 +537,64 @@ static bool remove_readers(weft_part_t* part, const weft_peer_t* peer,
   return *out_removed != 0;
 }
 
-// Readers that nobody uses so far, and whose creator is this peer.
-static uint64_t unseen_of(weft_part_t* part, const weft_peer_t* peer) {
-  uint64_t bits = 0;
-  weft_mutex_lock(&part->lock);
-  for (uint32_t i = 0; i < part->reader_count; i++) {
-    if (part->readers[i].end.state == WEFT_END_UNSEEN) {
-      bits |= weft_reader_bit(i);
-    }
-  }
-  weft_mutex_unlock(&part->lock);
-  return part->creator == weft_peer_holder(peer) ? bits : 0;
-}
-
-static void end_readers(weft_part_t* part, weft_peer_t* peer, uint64_t bits,
-                        weft_status_t reason) {
+// Takes readers off their place, which have left it.
+static void end_placed(weft_part_t* part, const weft_peer_t* peer,
+                       uint64_t bits, weft_status_t reason) {
   uint64_t removed;
   if (remove_readers(part, peer, bits, &removed)) {
     weft_part_drop_readers(part, removed, reason);
   }
-  uint64_t unseen = unseen_of(part, peer) & bits;
-  if (unseen != 0) {
-    weft_part_drop_readers(part, unseen, reason);
-  }
 }
 
-// The creator may say so before its answer has come that this is the hub: then
-// it is known by that time.
-static void note_left(weft_part_t* part, const weft_peer_t* peer,
-                      uint64_t bits) {
-  weft_mutex_lock(&part->lock);
-  bool is_early = part->is_foreign && !part->is_hub &&
-                  part->creator == weft_peer_holder(peer);
-  for (uint32_t i = 0; i < part->reader_count && is_early; i++) {
-    weft_end_t* end = &part->readers[i].end;
-    if ((bits & weft_reader_bit(i)) != 0 && end->state == WEFT_END_AWAY) {
-      weft_part_set_state_locked(part, end, WEFT_END_LEFT);
+// Those among `bits` that nobody uses, so far as this part knows. Copies of
+// those that are IDLE may be here. The lock is held.
+static uint64_t unused_locked(const weft_part_t* part, uint64_t bits,
+                              bool is_idle_too) {
+  uint64_t unused = 0;
+  for (uint32_t i = 0; i < part->reader_count; i++) {
+    weft_end_state_t state = part->readers[i].end.state;
+    if (state == WEFT_END_UNSEEN ||
+        (is_idle_too && (state == WEFT_END_IDLE || state == WEFT_END_AWAY))) {
+      unused |= weft_reader_bit(i);
     }
   }
+  return unused & bits;
+}
+
+static bool is_creator(const weft_part_t* part, const weft_peer_t* peer) {
+  return part->is_foreign && part->creator == weft_peer_holder(peer);
+}
+
+// The creator knows that these readers have been used, and have left, or that
+// nobody has a copy of them. It may say so before its answer has come that this
+// is the hub: then it is known by that time.
+static void end_unused(weft_part_t* part, uint64_t bits) {
+  weft_mutex_lock(&part->lock);
+  bits = unused_locked(part, bits, true);
   weft_mutex_unlock(&part->lock);
+  if (bits != 0) {
+    weft_part_drop_readers(part, bits, WEFT_OK);
+  }
 }
 
 void weft_places_receive_leave(weft_part_t* part, weft_peer_t* peer,
                                uint64_t bits) {
-  note_left(part, peer, bits);
-  end_readers(part, peer, bits, WEFT_OK);
+  end_placed(part, peer, bits, WEFT_OK);
+  if (is_creator(part, peer)) {
+    end_unused(part, bits);
+  }
 }
 
 void weft_places_strike_off(weft_part_t* part, weft_peer_t* peer,
                             weft_status_t reason) {
-  end_readers(part, peer, UINT64_MAX, reason);
+  end_placed(part, peer, UINT64_MAX, reason);
+  weft_mutex_lock(&part->lock);
+  uint64_t unseen =
+      is_creator(part, peer) ? unused_locked(part, UINT64_MAX, false) : 0;
+  weft_mutex_unlock(&part->lock);
+  if (unseen != 0) {
+    weft_part_drop_readers(part, unseen, reason);
+  }
 }
 
 void weft_places_receive_release(weft_part_t* part, weft_peer_t* peer,
