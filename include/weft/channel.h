@@ -50,6 +50,8 @@ WEFT_BEGIN_DECLS
 
 #define WEFT_CHANNEL_READER_LIMIT 64
 #define WEFT_CHANNEL_SLOT_LIMIT 65536
+#define WEFT_CHANNEL_SLOT_BYTES_LIMIT (1u << 30)
+#define WEFT_CHANNEL_NO_RING UINT32_MAX
 
 typedef struct weft_writer weft_writer_t;
 typedef struct weft_reader weft_reader_t;
@@ -63,6 +65,13 @@ typedef struct weft_channel_options {
   // WEFT_CHANNEL_SLOT_LIMIT; 0: two, so that one can be written while another
   // is read.
   uint32_t slot_count;
+  // Of the shared memory of each slot, where readers are in other processes of
+  // the host: what takes no more, encoded, is written into it, which is by far
+  // the fastest; what takes more is lent or copied beside it. It is taken from
+  // this runtime's shared memory with the first value that goes there; without
+  // any left all goes beside it. 0: 240 bytes. At most
+  // WEFT_CHANNEL_SLOT_BYTES_LIMIT; or WEFT_CHANNEL_NO_RING for no such memory.
+  uint32_t slot_bytes;
 } weft_channel_options_t;
 
 // Makes a channel. `options` may be NULL. `out_readers` has room for as many

@@ -73,8 +73,21 @@ extern _Thread_local weft_thread_t weft_thread_self;
 // turn on, and a thread that was unparked waits until the scheduler chooses
 // it.
 
+// What somebody waits for in memory that another process writes, beside the
+// wake-up.
+typedef struct weft_watch weft_watch_t;
+struct weft_watch {
+  // Whether it has come. Called again and again while a thread spins.
+  bool (*has_come)(const weft_watch_t* watch);
+  // Called before each sleep: from here on whoever writes it sees to it that
+  // the thread is unparked. Looks once more, and returns that.
+  bool (*announce)(weft_watch_t* watch);
+};
+
 typedef struct weft_parker {
   weft_runtime_t* runtime;
+  // NULL: none. Its coming ends a park as a wake-up does.
+  weft_watch_t* watch;
   // 0 empty, 1 woken, 2 asleep, 3 about to end without having been woken.
   _Atomic uint32_t word;
   // In a simulation: the choice that gives the turn back, its deadline, and

@@ -18,6 +18,15 @@ static bool take(weft_parker_t* parker) {
              memory_order_relaxed);
 }
 
+// True when what is watched has come.
+static bool has_come(const weft_parker_t* parker) {
+  return parker->watch != NULL && parker->watch->has_come(parker->watch);
+}
+
+static bool announce(weft_parker_t* parker) {
+  return parker->watch != NULL && parker->watch->announce(parker->watch);
+}
+
 // True when tasks wait at the worker that the thread carries, if it does.
 static bool has_tasks(const weft_thread_t* self) {
   return self->worker != NULL &&
@@ -38,13 +47,14 @@ static bool spin(weft_parker_t* parker, weft_pool_t* pool,
   bool woken = false;
   bool goes_on = true;
   while (!woken && goes_on) {
-    for (int i = 0; i < WEFT_SPIN_PAUSES; i++) {
+    for (int i = 0; i < WEFT_SPIN_PAUSES && !woken; i++) {
       weft_sys_pause();
+      woken = has_come(parker);
     }
-    if (progress != NULL) {
+    if (progress != NULL && !woken) {
       progress->vtable->poll(progress);
     }
-    woken = take(parker);
+    woken = woken || take(parker);
     goes_on = weft_sys_now_ns() - start_ns < pool->spin_ns &&
               (progress == NULL || !has_tasks(self));
   }
@@ -145,11 +155,14 @@ static bool look_first(weft_parker_t* parker, weft_async_t* async,
 }
 
 weft_status_t weft_park(weft_parker_t* parker, int64_t deadline_ns) {
-  if (take(parker)) {
+  if (take(parker) || has_come(parker)) {
     return WEFT_OK;
   }
   weft_async_t* async = weft_async_of(parker->runtime);
   if (async->simulation != NULL) {
+    if (announce(parker)) {
+      return WEFT_OK;
+    }
     note_sleep(weft_runtime_now_ns(parker->runtime));
     weft_status_t status =
         weft_simulation_park(async->simulation, parker, deadline_ns);
@@ -163,7 +176,7 @@ weft_status_t weft_park(weft_parker_t* parker, int64_t deadline_ns) {
                             "the deadline passed before the wait");
   }
   bool spun;
-  if (look_first(parker, async, start_ns, &spun)) {
+  if (look_first(parker, async, start_ns, &spun) || announce(parker)) {
     weft_spin_learn(&weft_thread_self.spin, false, 0, async->pool->spin_ns);
     return WEFT_OK;
   }

@@ -7,6 +7,8 @@
 #include "sys/sys.h"
 
 #define SLOTS_DEFAULT 2
+// With its head a slot is 256 bytes then.
+#define SLOT_BYTES_DEFAULT 240
 
 // --- Ends -------------------------------------------------------------------
 
@@ -121,6 +123,8 @@ weft_status_t weft_channel_create(weft_runtime_t* runtime,
   whole.name = whole.name != NULL ? whole.name : "channel";
   whole.reader_count = whole.reader_count > 0 ? whole.reader_count : 1;
   whole.slot_count = whole.slot_count > 0 ? whole.slot_count : SLOTS_DEFAULT;
+  whole.slot_bytes =
+      whole.slot_bytes > 0 ? whole.slot_bytes : SLOT_BYTES_DEFAULT;
   *out_writer = NULL;
   WEFT_RETURN_IF_ERROR(
       check("readers", whole.reader_count, WEFT_CHANNEL_READER_LIMIT));
@@ -129,6 +133,10 @@ weft_status_t weft_channel_create(weft_runtime_t* runtime,
   }
   WEFT_RETURN_IF_ERROR(
       check("slots", whole.slot_count, WEFT_CHANNEL_SLOT_LIMIT));
+  if (whole.slot_bytes != WEFT_CHANNEL_NO_RING) {
+    WEFT_RETURN_IF_ERROR(
+        check("bytes a slot", whole.slot_bytes, WEFT_CHANNEL_SLOT_BYTES_LIMIT));
+  }
   return weft_local_create(runtime, &whole, out_writer, out_readers);
 }
 

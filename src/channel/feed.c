@@ -55,6 +55,10 @@ static weft_status_t write_told(weft_outgoing_t* outgoing, weft_peer_t* peer) {
   while (status == WEFT_OK && !weft_dlist_is_empty(&part->untold)) {
     status = write_slots(part, peer);
   }
+  if (status == WEFT_OK && part->is_bell_due) {
+    status = write_words(part, peer, WEFT_CHANNEL_BELL, NULL, 0);
+    part->is_bell_due = status != WEFT_OK;
+  }
   if (status == WEFT_OK && part->leaving != 0) {
     status = write_leaving(part, peer);
   }
@@ -63,8 +67,8 @@ static weft_status_t write_told(weft_outgoing_t* outgoing, weft_peer_t* peer) {
 }
 
 static bool has_more_locked(const weft_part_t* part) {
-  return part->hub != NULL &&
-         (!weft_dlist_is_empty(&part->untold) || part->leaving != 0);
+  return part->hub != NULL && (!weft_dlist_is_empty(&part->untold) ||
+                               part->leaving != 0 || part->is_bell_due);
 }
 
 static void end_told(weft_outgoing_t* outgoing, weft_peer_t* peer) {
@@ -124,14 +128,17 @@ static weft_status_t check_order_locked(weft_part_t* part, uint64_t bits,
     if ((bits & weft_reader_bit(i)) == 0) {
       continue;
     }
-    if (reader->arriving != sequence) {
+    // What is missing between those that come is in the ring.
+    bool is_ringed = reader->ring_from <= sequence;
+    if (is_ringed ? sequence < reader->arriving
+                  : sequence != reader->arriving) {
       return weft_status_make(
           WEFT_STATUS_DATA_LOSS,
           "channel %s: value %llu has come to reader %u in place of value %llu",
           part->name, (unsigned long long)sequence, i,
           (unsigned long long)reader->arriving);
     }
-    reader->arriving++;
+    reader->arriving = sequence + 1;
   }
   return WEFT_OK;
 }
@@ -161,11 +168,68 @@ static weft_status_t take_value(weft_part_t* part, const weft_frame_t* frame,
   return status;
 }
 
+static void receive_bell(weft_part_t* part, bool is_writers) {
+  weft_deed_t deed;
+  weft_deed_init(&deed);
+  weft_mutex_lock(&part->lock);
+  weft_part_stir_locked(part, is_writers, &deed);
+  weft_mutex_unlock(&part->lock);
+  weft_deed_do(&deed, part->allocator);
+}
+
+void weft_feed_receive_bell(weft_part_t* part) {
+  receive_bell(part, true);
+}
+
+// The hub has said what no hub says. Owns: takes `status` over.
+static void refuse(weft_part_t* part, weft_peer_t* peer, weft_status_t status) {
+  if (status != WEFT_OK) {
+    weft_part_close(part, weft_status_retain(status), true);
+    weft_peer_break(peer, status);
+  }
+}
+
+// Words from the hub. Owns: takes both over.
+static void receive_from_hub(weft_part_t* part, weft_peer_t* peer,
+                             const weft_frame_t* frame, weft_status_t error,
+                             weft_value_t value) {
+  if (frame->endpoint == WEFT_SLOT_VALUE) {
+    refuse(part, peer, take_value(part, frame, error, value));
+    return;
+  }
+  if (frame->endpoint == WEFT_SLOT_END ||
+      frame->endpoint == WEFT_SLOT_END_AT_ONCE) {
+    weft_value_release(value);
+    error = error != WEFT_OK ? error
+                             : weft_part_closed_status(part, "it was closed");
+    weft_part_close_at(part, error, frame->endpoint == WEFT_SLOT_END_AT_ONCE,
+                       frame->id);
+    return;
+  }
+  weft_status_release(error);
+  if (frame->endpoint == WEFT_SLOT_RING) {
+    weft_ringed_receive_ring(part, peer, frame->sender, value);
+    return;
+  }
+  weft_value_release(value);
+  if (frame->endpoint == WEFT_SLOT_BEGIN) {
+    refuse(part, peer,
+           weft_ringed_receive_begin(part, frame->sender, frame->id));
+  } else if (frame->endpoint == WEFT_SLOT_BELL) {
+    receive_bell(part, false);
+  }
+}
+
 void weft_feed_receive(weft_part_t* part, weft_peer_t* peer,
                        const weft_frame_t* frame) {
   weft_status_t error;
   weft_value_t value;
   weft_delivery_read_outcome(peer, frame, &error, &value);
+  if (frame->endpoint == WEFT_SLOT_CURSOR) {
+    weft_status_release(error);
+    weft_ringed_receive_cursor(part, peer, frame->sender, value);
+    return;
+  }
   weft_mutex_lock(&part->lock);
   bool is_hub = part->hub == peer;
   weft_mutex_unlock(&part->lock);
@@ -175,17 +239,5 @@ void weft_feed_receive(weft_part_t* part, weft_peer_t* peer,
     weft_value_release(value);
     return;
   }
-  if (frame->endpoint == WEFT_SLOT_VALUE) {
-    weft_status_t status = take_value(part, frame, error, value);
-    if (status != WEFT_OK) {
-      weft_part_close(part, weft_status_retain(status), true);
-      weft_peer_break(peer, status);
-    }
-    return;
-  }
-  weft_value_release(value);
-  error =
-      error != WEFT_OK ? error : weft_part_closed_status(part, "it was closed");
-  weft_part_close_at(part, error, frame->endpoint == WEFT_SLOT_END_AT_ONCE,
-                     frame->id);
+  receive_from_hub(part, peer, frame, error, value);
 }

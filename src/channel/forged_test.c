@@ -84,8 +84,10 @@ static void send_end(scene_t* scene, uint32_t to, weft_reader_t* reader) {
 }
 
 static void open_scene(scene_t* scene) {
-  const weft_channel_options_t options = {
-      .name = "tested", .reader_count = 3, .slot_count = SLOTS};
+  const weft_channel_options_t options = {.name = "tested",
+                                          .reader_count = 3,
+                                          .slot_count = SLOTS,
+                                          .slot_bytes = WEFT_CHANNEL_NO_RING};
   weft_reader_t* readers[3];
   memset(scene, 0, sizeof(*scene));
   weft_travel_open(&scene->kit);
@@ -526,15 +528,15 @@ static void a_creator_knows_its_keys_best(void** state) {
 // Rank 3 says that rank 1 is the hub of its channel, which has one reader.
 static void answer_writer(scene_t* scene, uint64_t id, uint64_t present,
                           uint64_t key) {
-  const uint64_t words[2] = {present, key};
+  const uint64_t words[3] = {present, key, WEFT_CHANNEL_NO_RING};
   struct {
     weft_frame_t head;
-    uint8_t body[24];
+    uint8_t body[32];
   } frame = {.head = {.type = WEFT_FRAME_REPLY,
                       .id = id,
                       .timeout_ns = INT64_MAX,
                       .value_count = 1,
-                      .kinds = 18,
+                      .kinds = 26,
                       .size_bytes = sizeof(frame)},
              .body = {0xc4, sizeof(words)}};
   memcpy(frame.body + 2, words, sizeof(words));

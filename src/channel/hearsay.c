@@ -112,6 +112,9 @@ static bool receive_about(weft_part_t* part, weft_peer_t* peer,
         weft_places_receive_release(part, peer, words[i], words[i + 1]);
       }
       return count % 2 == 0;
+    case WEFT_CHANNEL_BELL:
+      weft_feed_receive_bell(part);
+      return count == 0;
     case WEFT_CHANNEL_LEAVE:
       if (!pass_leave_on(part, peer, words[0])) {
         weft_places_receive_leave(part, peer, words[0]);

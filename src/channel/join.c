@@ -76,13 +76,20 @@ static weft_status_t become_hub(weft_part_t* part, weft_value_t value) {
   const void* data = NULL;
   size_t size_bytes = 0;
   WEFT_RETURN_IF_ERROR(weft_value_as_bytes(value, &data, &size_bytes));
-  if (size_bytes != sizeof(uint64_t) * (part->reader_count + 1)) {
+  if (size_bytes != sizeof(uint64_t) * (part->reader_count + 2)) {
     return weft_status_make(WEFT_STATUS_DATA_LOSS,
                             "channel %s: its creator answered with %zu bytes",
                             part->name, size_bytes);
   }
   const char* words = data;
+  uint64_t slot_bytes;
+  memcpy(&slot_bytes, words + sizeof(uint64_t) * (part->reader_count + 1),
+         sizeof(slot_bytes));
   weft_mutex_lock(&part->lock);
+  part->slot_bytes =
+      slot_bytes > 0 && slot_bytes <= WEFT_CHANNEL_SLOT_BYTES_LIMIT
+          ? (uint32_t)slot_bytes
+          : WEFT_CHANNEL_NO_RING;
   memcpy(&part->present, words, sizeof(uint64_t));
   part->present &= UINT64_MAX >> (64 - part->reader_count);
   for (uint32_t i = 0; i < part->reader_count; i++) {
@@ -226,13 +233,14 @@ static weft_status_t taken_status(const weft_part_t* part,
 // What the new hub has to know; NULL without memory.
 static weft_status_t describe_locked(const weft_part_t* part,
                                      weft_value_t* out_value) {
-  uint64_t words[WEFT_CHANNEL_READER_LIMIT + 1];
+  uint64_t words[WEFT_CHANNEL_READER_LIMIT + 2];
   words[0] = part->present;
+  words[part->reader_count + 1] = part->slot_bytes;
   for (uint32_t i = 0; i < part->reader_count; i++) {
     words[i + 1] = part->readers[i].end.key;
   }
   return weft_bytes_create(part->allocator, words,
-                           sizeof(uint64_t) * (part->reader_count + 1),
+                           sizeof(uint64_t) * (part->reader_count + 2),
                            out_value);
 }
 

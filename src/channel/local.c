@@ -73,17 +73,24 @@ static weft_status_t put_and_unlock(weft_part_t* part, weft_status_t status,
                                     weft_value_t value, weft_status_t error) {
   weft_deed_t deed;
   weft_deed_init(&deed);
-  bool stays_here = weft_dlist_is_empty(&part->places);
-  if (status == WEFT_OK && stays_here) {
+  bool is_over = status != WEFT_OK || weft_dlist_is_empty(&part->places);
+  weft_ring_entry_t entry;
+  uint64_t bells = 0;
+  if (status == WEFT_OK && is_over) {
     weft_part_put_locked(part, part->written, part->present,
                          weft_value_retain(value), weft_status_retain(error),
                          &deed);
+  } else if (!is_over && weft_ringed_is_all_locked(part) &&
+             weft_ringed_enter(part, value, error, &entry)) {
+    bells = weft_ringed_put_locked(part, &entry);
+    is_over = true;
   }
   weft_mutex_unlock(&part->lock);
   weft_deed_do(&deed, part->allocator);
-  return status != WEFT_OK || stays_here
-             ? status
-             : weft_places_write(part, value, error);
+  if (bells != 0) {
+    weft_places_ring_bells(part, bells);
+  }
+  return is_over ? status : weft_places_write(part, value, error);
 }
 
 static weft_status_t part_write(weft_writer_t* writer, weft_value_t value,
@@ -110,8 +117,17 @@ static weft_status_t part_reserve(weft_writer_t* writer, size_t size_bytes,
   }
   weft_mutex_lock(&part->lock);
   weft_status_t status = await_write_locked(part, deadline_ns);
+  // Readers of the ring are all that there are, and will be.
+  bool in_ring = status == WEFT_OK && weft_ringed_is_all_locked(part) &&
+                 size_bytes <= part->ring.slot_bytes;
   weft_mutex_unlock(&part->lock);
   WEFT_RETURN_IF_ERROR(status);
+  if (in_ring) {
+    *out_data = weft_ring_place(&part->ring, part->written);
+    part->is_reserved_in_ring = true;
+    part->reserved_bytes = size_bytes;
+    return WEFT_OK;
+  }
   WEFT_RETURN_IF_ERROR(weft_bytes_create_open(part->allocator, size_bytes,
                                               &part->reserved, out_data));
   part->reserved_bytes = size_bytes;
@@ -123,7 +139,24 @@ static void part_abandon(weft_writer_t* writer) {
   weft_value_t taken = part->reserved;
   part->reserved = weft_none();
   part->reserved_bytes = 0;
+  part->is_reserved_in_ring = false;
   weft_value_release(taken);
+}
+
+// What was filled in the ring is shown.
+static weft_status_t show(weft_part_t* part, size_t size_bytes) {
+  uint64_t bells = 0;
+  weft_mutex_lock(&part->lock);
+  weft_status_t status = weft_part_check_locked(part, NULL);
+  if (status == WEFT_OK) {
+    bells =
+        weft_ringed_show_locked(part, WEFT_RING_BYTES, (uint32_t)size_bytes);
+  }
+  weft_mutex_unlock(&part->lock);
+  if (bells != 0) {
+    weft_places_ring_bells(part, bells);
+  }
+  return status;
 }
 
 // The first bytes of what was reserved.
@@ -150,6 +183,11 @@ static weft_status_t part_commit(weft_writer_t* writer, size_t size_bytes) {
     return weft_status_make(WEFT_STATUS_OUT_OF_RANGE,
                             "channel %s: %zu bytes are reserved, not %zu",
                             part->name, part->reserved_bytes, size_bytes);
+  }
+  if (part->is_reserved_in_ring) {
+    weft_status_t shown = show(part, size_bytes);
+    part_abandon(writer);
+    return shown;
   }
   if (size_bytes < part->reserved_bytes) {
     WEFT_RETURN_IF_ERROR(shorten(part, size_bytes));
@@ -220,6 +258,9 @@ static weft_status_t part_read(weft_reader_t* base, int64_t deadline_ns,
   weft_status_t status = use_locked(part, &reader->end);
   if (status == WEFT_OK) {
     status = weft_part_await_locked(part, reader, deadline_ns);
+  }
+  if (status == WEFT_OK) {
+    status = weft_ringed_fetch_locked(reader);
   }
   if (status == WEFT_OK) {
     const weft_channel_slot_t* slot = weft_part_slot(part, reader->next);

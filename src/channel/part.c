@@ -70,6 +70,7 @@ void weft_part_leave_and_unlock(weft_part_t* part) {
   weft_travel_forget(part);
   free_ends(part);
   weft_places_free(part);
+  weft_ringed_free(part);
   weft_channels_remove(&part->node);
   for (uint32_t i = 0; i < part->slot_count; i++) {
     weft_value_release(part->slots[i].value);
@@ -125,7 +126,13 @@ weft_status_t weft_part_closed_status(const weft_part_t* part,
                           why);
 }
 
-static weft_status_t check_write_locked(const weft_part_t* part) {
+// The readers that the next slot is not free for.
+static uint64_t holders_locked(weft_part_t* part) {
+  return weft_part_slot(part, part->written)->holders |
+         weft_ringed_holders_locked(part);
+}
+
+static weft_status_t check_write_locked(weft_part_t* part) {
   if (part->writer_end.failure != WEFT_OK) {
     return weft_status_retain(part->writer_end.failure);
   }
@@ -142,7 +149,7 @@ static weft_status_t check_write_locked(const weft_part_t* part) {
                ? weft_status_retain(part->loss)
                : weft_part_closed_status(part, "no reader is left");
   }
-  return weft_part_slot(part, part->written)->holders == 0
+  return holders_locked(part) == 0
              ? WEFT_OK
              : weft_status_from_code(WEFT_STATUS_WOULD_BLOCK);
 }
@@ -150,8 +157,10 @@ static weft_status_t check_write_locked(const weft_part_t* part) {
 static weft_status_t check_read_locked(const weft_part_t* part,
                                        const weft_part_reader_t* reader) {
   const weft_channel_slot_t* slot = weft_part_slot(part, reader->next);
-  bool has_value = slot->sequence == reader->next &&
-                   (slot->holders & weft_reader_bit(reader->end.number)) != 0;
+  bool has_value =
+      (slot->sequence == reader->next &&
+       (slot->holders & weft_reader_bit(reader->end.number)) != 0) ||
+      weft_ringed_has_locked(reader);
   if (has_value && !part->ends_at_once) {
     return WEFT_OK;
   }
@@ -167,7 +176,7 @@ static weft_status_t check_read_locked(const weft_part_t* part,
                               : weft_status_from_code(WEFT_STATUS_WOULD_BLOCK);
 }
 
-weft_status_t weft_part_check_locked(const weft_part_t* part,
+weft_status_t weft_part_check_locked(weft_part_t* part,
                                      const weft_part_reader_t* reader) {
   return reader == NULL ? check_write_locked(part)
                         : check_read_locked(part, reader);
@@ -193,7 +202,7 @@ static const char* where_is(const weft_part_t* part,
   return buffer;
 }
 
-static weft_status_t stayed_full_locked(const weft_part_t* part,
+static weft_status_t stayed_full_locked(weft_part_t* part,
                                         weft_status_t cause) {
   if (!part->is_hub) {
     return weft_status_make_caused(
@@ -202,7 +211,7 @@ static weft_status_t stayed_full_locked(const weft_part_t* part,
         "answered",
         part->name, (unsigned)(part->creator >> 16));
   }
-  uint64_t holders = weft_part_slot(part, part->written)->holders;
+  uint64_t holders = holders_locked(part);
   uint32_t first = 0;
   while (first + 1 < part->reader_count && (holders >> first & 1) == 0) {
     first++;
@@ -238,23 +247,37 @@ static weft_status_t stayed_empty_locked(const weft_part_reader_t* reader,
 
 // The peers that are waited for: the hub, or those whose readers hold the next
 // slot.
-static uint32_t awaited_locked(const weft_part_t* part, bool is_writer,
+static uint32_t awaited_locked(weft_part_t* part, bool is_writer,
                                weft_peer_t* peers[]) {
   if (is_writer) {
-    return weft_places_holding(
-        part, weft_part_slot(part, part->written)->holders, peers);
+    return weft_places_holding(part, holders_locked(part), peers);
   }
   peers[0] = part->hub;
   return part->hub != NULL ? 1 : 0;
 }
 
+static bool has_come_locked(weft_part_t* part,
+                            const weft_part_reader_t* reader) {
+  return weft_status_ignore(weft_part_check_locked(part, reader)) !=
+         WEFT_STATUS_WOULD_BLOCK;
+}
+
 // Sleeps once. The lock is held on entry and on return, not meanwhile.
-static weft_status_t sleep_locked(weft_part_t* part, bool is_writer,
+static weft_status_t sleep_locked(weft_part_t* part,
+                                  const weft_part_reader_t* reader,
                                   int64_t deadline_ns) {
   waiter_t waiter = {.node = {NULL, NULL}};
+  bool is_writer = reader == NULL;
+  weft_ring_watch_t watch;
   weft_peer_t* peers[WEFT_CHANNEL_READER_LIMIT];
-  uint32_t count = awaited_locked(part, is_writer, peers);
+  uint32_t count;
   weft_parker_init(&waiter.parker, part->runtime);
+  waiter.parker.watch = weft_ringed_watch_locked(part, reader, &watch);
+  if (waiter.parker.watch == NULL && has_come_locked(part, reader)) {
+    // It was written, or released, since it was last looked for.
+    return WEFT_OK;
+  }
+  count = awaited_locked(part, is_writer, peers);
   weft_dlist_append(is_writer ? &part->write_waiters : &part->read_waiters,
                     &waiter.node);
   weft_mutex_unlock(&part->lock);
@@ -308,7 +331,7 @@ static weft_status_t wait_locked(weft_part_t* part,
   if (waits_for_itself_locked(part, reader)) {
     return weft_status_from_code(WEFT_STATUS_WOULD_BLOCK);
   }
-  weft_status_t slept = sleep_locked(part, reader == NULL, deadline_ns);
+  weft_status_t slept = sleep_locked(part, reader, deadline_ns);
   weft_status_t status =
       slept != WEFT_OK ? weft_part_check_locked(part, reader) : WEFT_OK;
   if (weft_status_code(status) == WEFT_STATUS_WOULD_BLOCK) {
@@ -334,9 +357,17 @@ weft_status_t weft_part_await_locked(weft_part_t* part,
 
 // --- Futures that tell ------------------------------------------------------
 
+// Where that is seen to from elsewhere, it is announced, and looked at again.
+static bool would_block_locked(weft_part_t* part,
+                               const weft_part_reader_t* reader) {
+  bool blocks = !has_come_locked(part, reader);
+  return blocks && (!weft_ringed_announce_locked(part, reader) ||
+                    !has_come_locked(part, reader));
+}
+
 // Moves those whose time has come: also when their reader has left, as nobody
 // would complete them.
-static void collect_ready_locked(const weft_part_t* part, weft_dlist_t* list,
+static void collect_ready_locked(weft_part_t* part, weft_dlist_t* list,
                                  weft_deed_t* deed) {
   weft_dlist_node_t* node = weft_dlist_first(list);
   while (node != NULL) {
@@ -344,8 +375,7 @@ static void collect_ready_locked(const weft_part_t* part, weft_dlist_t* list,
     const weft_part_reader_t* reader =
         WEFT_CONTAINER_OF(node, ready_t, node)->reader;
     bool has_left = reader != NULL && reader->end.state == WEFT_END_LEFT;
-    if (has_left || weft_status_ignore(weft_part_check_locked(part, reader)) !=
-                        WEFT_STATUS_WOULD_BLOCK) {
+    if (has_left || !would_block_locked(part, reader)) {
       weft_dlist_remove(node);
       weft_dlist_append(&deed->completed, node);
     }
@@ -408,7 +438,10 @@ void weft_part_put_locked(weft_part_t* part, uint64_t sequence,
 void weft_part_give_back_locked(weft_part_t* part, weft_channel_slot_t* slot,
                                 uint64_t bits, weft_deed_t* deed) {
   slot->holders &= ~bits;
-  slot->released |= bits;
+  if (!part->is_hub) {
+    slot->released |=
+        bits & ~weft_ringed_release_locked(part, slot->sequence, bits);
+  }
   if (slot->holders != 0) {
     return;
   }
@@ -417,14 +450,13 @@ void weft_part_give_back_locked(weft_part_t* part, weft_channel_slot_t* slot,
   slot->value = weft_none();
   slot->error = WEFT_OK;
   if (part->is_hub) {
-    slot->released = 0;
     weft_part_stir_locked(part, true, deed);
-  } else {
-    if (weft_dlist_node_is_free(&slot->node)) {
-      weft_dlist_append(&part->untold, &slot->node);
-    }
-    weft_feed_tell_locked(part, deed);
+    return;
   }
+  if (slot->released != 0 && weft_dlist_node_is_free(&slot->node)) {
+    weft_dlist_append(&part->untold, &slot->node);
+  }
+  weft_feed_tell_locked(part, deed);
 }
 
 // Gives back what is in a slot for these readers, if anything is.
@@ -453,6 +485,7 @@ void weft_part_end_readers(weft_part_t* part, uint64_t bits,
   }
   // From here on nothing is written for them.
   part->present &= ~bits;
+  part->ringed &= ~bits;
   if (part->present == 0 && part->loss == WEFT_OK) {
     part->loss = weft_status_retain(reason);
   }
@@ -470,21 +503,38 @@ void weft_part_drop_readers(weft_part_t* part, uint64_t bits,
   }
 }
 
-bool weft_part_skip_one(weft_part_reader_t* reader) {
+// The next slot with what a reader has not read, at or behind `*sequence`; NULL
+// when there are no more.
+static weft_channel_slot_t* find_unread_locked(const weft_part_reader_t* reader,
+                                               uint64_t* sequence) {
   weft_part_t* part = reader->end.part;
-  uint64_t bit = weft_reader_bit(reader->end.number);
-  weft_deed_t deed;
-  weft_deed_init(&deed);
-  weft_mutex_lock(&part->lock);
-  weft_channel_slot_t* slot = weft_part_slot(part, reader->next);
-  bool skips = slot->sequence == reader->next && (slot->holders & bit) != 0;
-  if (skips) {
-    weft_part_give_back_locked(part, slot, bit, &deed);
-    reader->next++;
+  for (; *sequence < reader->next + part->slot_count; ++*sequence) {
+    weft_channel_slot_t* slot = weft_part_slot(part, *sequence);
+    if (slot->sequence == *sequence &&
+        (slot->holders & weft_reader_bit(reader->end.number)) != 0) {
+      return slot;
+    }
   }
-  weft_mutex_unlock(&part->lock);
-  weft_deed_do(&deed, part->allocator);
-  return skips;
+  return NULL;
+}
+
+void weft_part_skip_unread(weft_part_reader_t* reader) {
+  weft_part_t* part = reader->end.part;
+  uint64_t sequence = reader->next;
+  bool skips = true;
+  while (skips) {
+    weft_deed_t deed;
+    weft_deed_init(&deed);
+    weft_mutex_lock(&part->lock);
+    weft_channel_slot_t* slot = find_unread_locked(reader, &sequence);
+    skips = slot != NULL;
+    if (skips) {
+      weft_part_give_back_locked(part, slot,
+                                 weft_reader_bit(reader->end.number), &deed);
+    }
+    weft_mutex_unlock(&part->lock);
+    weft_deed_do(&deed, part->allocator);
+  }
 }
 
 // --- The end ----------------------------------------------------------------
@@ -565,6 +615,7 @@ static void init(weft_part_t* part, weft_runtime_t* runtime,
   part->runtime = runtime;
   part->reader_count = options->reader_count;
   part->slot_count = options->slot_count;
+  part->slot_bytes = options->slot_bytes;
   part->users = 1;
   part->present = UINT64_MAX >> (64 - options->reader_count);
   part->node.hold = hold_node;
@@ -580,6 +631,7 @@ static void init(weft_part_t* part, weft_runtime_t* runtime,
     weft_reader_init(&reader->handle.base, &weft_part_reader_vtable,
                      part->allocator);
     reader->handle.reader = reader;
+    reader->ring_from = UINT64_MAX;
     init_end(part, &reader->end, i);
   }
 }

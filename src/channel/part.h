@@ -19,6 +19,7 @@
 // local.c    the ends: writing and reading
 // place.c    the hub's side of places: what is sent, what comes back
 // feed.c     the other side: what comes from the hub, what is told to it
+// ringed.c   readers that read from a ring (ring.h), on both sides
 // travel.c   who has copies of an end, who uses it, and when it has left
 // join.c     how an end comes to be used in another process
 // passport.c ends as bytes
@@ -34,6 +35,7 @@
 
 #include "base/table.h"
 #include "channel/channel.h"
+#include "channel/ring.h"
 #include "peer/outcome.h"
 #include "sys/sys.h"
 
@@ -145,6 +147,14 @@ struct weft_part_reader {
   uint64_t next;
   uint64_t arriving;
   uint32_t leases;
+  // Values from this one on are in the ring; UINT64_MAX: none so far. The
+  // memory is kept until the part is freed: whoever waits looks at it without
+  // the lock. At the hub the cursor is only read.
+  uint64_t ring_from;
+  weft_cursor_t* cursor;
+  weft_value_t cursor_memory;
+  // Every value below is released, as the cursor shows or the hub has seen.
+  uint64_t low;
 };
 
 struct weft_part {
@@ -154,6 +164,8 @@ struct weft_part {
   size_t size_bytes;
   uint32_t reader_count;
   uint32_t slot_count;
+  // Of a ring; WEFT_CHANNEL_NO_RING: none is made.
+  uint32_t slot_bytes;
   const char* name;
   weft_channel_slot_t* slots;
   weft_part_reader_t* readers;
@@ -211,6 +223,19 @@ struct weft_part {
   // At the hub: of weft_place_t, and how often that changed.
   weft_dlist_t places;
   uint32_t place_changes;
+  // The ring, here or the hub's, once there is one; its memory is kept as that
+  // of cursors is.
+  weft_ring_t ring;
+  weft_value_t ring_memory;
+  // At the hub: readers that were offered the ring, and that read from it; all
+  // of those have released every value below.
+  uint64_t offered;
+  uint64_t ringed;
+  uint64_t ring_low;
+  // What is reserved is in the ring.
+  bool is_reserved_in_ring;
+  // The hub waits for what a reader here has released: it is to be rung.
+  bool is_bell_due;
 };
 
 static inline weft_part_t* weft_part_of_writer(weft_writer_t* writer) {
@@ -306,7 +331,7 @@ weft_status_t weft_part_closed_status(const weft_part_t* part, const char* why);
 //
 // OK when a value can be written, or read; WOULD_BLOCK (a code alone) when it
 // is to be waited for.
-weft_status_t weft_part_check_locked(const weft_part_t* part,
+weft_status_t weft_part_check_locked(weft_part_t* part,
                                      const weft_part_reader_t* reader);
 // Waits for that, in place of `slot_count` leases of one reader.
 weft_status_t weft_part_await_locked(weft_part_t* part,
@@ -328,8 +353,8 @@ void weft_part_give_back_locked(weft_part_t* part, weft_channel_slot_t* slot,
 // why if they did not do so themselves, else WEFT_OK; lent. No lock is held.
 void weft_part_end_readers(weft_part_t* part, uint64_t bits,
                            weft_status_t reason);
-// Gives back one value that a reader has not read; false when there is none.
-bool weft_part_skip_one(weft_part_reader_t* reader);
+// Gives back what is here that a reader, which has left, has not read.
+void weft_part_skip_unread(weft_part_reader_t* reader);
 // These readers, which are elsewhere, have left, and hold nothing any more.
 void weft_part_drop_readers(weft_part_t* part, uint64_t bits,
                             weft_status_t reason);
@@ -386,6 +411,90 @@ void weft_places_strike_off(weft_part_t* part, weft_peer_t* peer,
 // readers. NULL when there are none left.
 weft_peer_t* weft_places_take_any(weft_part_t* part, uint64_t* out_bits);
 
+// Sends one thing that must be said, whatever is in the way: the channel's peer
+// is lost if it does not read, or without memory. Owns: takes both over.
+void weft_places_send(weft_peer_t* peer, const weft_frame_t* head,
+                      weft_status_t error, weft_value_t value);
+// Has readers of the ring, which sleep for what is shown now, wake up.
+void weft_places_ring_bells(weft_part_t* part, uint64_t bits);
+// Tells a place of something in its turn, among values: `head.id` becomes the
+// number of the next value. `is_still` is asked under the lock, and does what
+// goes with it; false: nothing is sent. False also without memory.
+bool weft_places_tell(weft_part_t* part, weft_peer_t* peer,
+                      const weft_frame_t* head,
+                      bool (*is_still)(weft_part_t* part, void* user),
+                      void* user);
+
+// --- ringed.c ---------------------------------------------------------------
+
+// A value as it goes into a slot.
+typedef struct weft_ring_entry {
+  weft_ring_kind_t kind;
+  uint32_t size_bytes;
+  const void* data;
+  // What `data` may point to.
+  uint64_t word;
+  weft_encoder_t* encoder;
+} weft_ring_entry_t;
+
+// Whether nobody but readers of the ring needs what is written.
+static inline bool weft_ringed_is_all_locked(const weft_part_t* part) {
+  return part->ringed != 0 && (part->present & ~part->ringed) == 0;
+}
+
+// Makes an entry of a value that can be written at once; false when it is not
+// that simple, or too large. Borrows both.
+bool weft_ringed_enter(const weft_part_t* part, weft_value_t value,
+                       weft_status_t error, weft_ring_entry_t* out_entry);
+// The same for all that fits into a slot; encodes. `encoder` is the caller's,
+// who calls `weft_encoder_deinit` afterwards in any case.
+bool weft_ringed_encode(const weft_part_t* part, weft_value_t value,
+                        weft_status_t error, weft_encoder_t* encoder,
+                        weft_ring_entry_t* out_entry);
+// The hub writes the next value into the ring; those who read from it and sleep
+// for it are to be rung.
+uint64_t weft_ringed_put_locked(weft_part_t* part,
+                                const weft_ring_entry_t* entry);
+uint64_t weft_ringed_show_locked(weft_part_t* part, weft_ring_kind_t kind,
+                                 uint32_t size_bytes);
+// Readers of the ring that have not released what is in the next slot.
+uint64_t weft_ringed_holders_locked(weft_part_t* part);
+// Whether there is something for a reader in the ring: not what comes by frame.
+bool weft_ringed_has_locked(const weft_part_reader_t* reader);
+// Has the next value of a reader be in its slot: takes it from the ring if need
+// be. The lock may be given back for a while. Errors: DATA_LOSS;
+// RESOURCE_EXHAUSTED: it can be tried again.
+weft_status_t weft_ringed_fetch_locked(weft_part_reader_t* reader);
+// These readers have released a value. Returns those whose cursor says so.
+uint64_t weft_ringed_release_locked(weft_part_t* part, uint64_t sequence,
+                                    uint64_t bits);
+// Whoever asks is to be told when a value can be written, or read; NULL: the
+// writer.
+// False: whoever it comes from knows it anyway.
+bool weft_ringed_announce_locked(weft_part_t* part,
+                                 const weft_part_reader_t* reader);
+// What a thread that sleeps for that looks at. NULL: it is told.
+typedef struct weft_ring_watch {
+  weft_watch_t watch;
+  weft_ring_t ring;
+  weft_cursor_t* cursor;
+  uint64_t sequence;
+} weft_ring_watch_t;
+weft_watch_t* weft_ringed_watch_locked(weft_part_t* part,
+                                       const weft_part_reader_t* reader,
+                                       weft_ring_watch_t* watch);
+// Offers the ring to readers at places that were not offered it, if the writer
+// is here to stay.
+void weft_ringed_offer(weft_part_t* part);
+// What peers say of it. Owns: take `value` over.
+void weft_ringed_receive_ring(weft_part_t* part, weft_peer_t* peer,
+                              uint64_t bits, weft_value_t value);
+void weft_ringed_receive_cursor(weft_part_t* part, weft_peer_t* peer,
+                                uint64_t bits, weft_value_t value);
+weft_status_t weft_ringed_receive_begin(weft_part_t* part, uint64_t bits,
+                                        uint64_t sequence);
+void weft_ringed_free(weft_part_t* part);
+
 // --- feed.c -----------------------------------------------------------------
 
 // Something is to be told to the hub; or that these readers have left. The lock
@@ -396,6 +505,8 @@ void weft_feed_leave_locked(weft_part_t* part, uint64_t bits,
 // A value, or the end of the channel, has come from a peer.
 void weft_feed_receive(weft_part_t* part, weft_peer_t* peer,
                        const weft_frame_t* frame);
+// What the writer sleeps for has been released.
+void weft_feed_receive_bell(weft_part_t* part);
 
 // --- travel.c ---------------------------------------------------------------
 

@@ -26,6 +26,11 @@ typedef struct place {
   // How the channel has ended, and whether that was sent.
   bool ends;
   bool has_ended;
+  // A bell is on its way, and a use of the part goes with it; and another is
+  // due.
+  bool is_ringing;
+  bool is_bell_due;
+  weft_outgoing_t bell;
 } place_t;
 
 // One value on its way to a place.
@@ -76,7 +81,7 @@ uint32_t weft_places_holding(const weft_part_t* part, uint64_t bits,
 
 // Frees a place that has no readers any more, once nobody sends.
 static void end_place_locked(place_t* place) {
-  if (place->bits == 0 && !place->is_sending &&
+  if (place->bits == 0 && !place->is_sending && !place->is_ringing &&
       weft_dlist_is_empty(&place->queue)) {
     weft_part_t* part = place->part;
     weft_dlist_remove(&place->node);
@@ -263,8 +268,9 @@ static weft_status_t pack_for(batch_t* batch, const weft_part_t* part,
   return WEFT_OK;
 }
 
-// Packs a value for all places that there are now. Borrows both.
-static weft_status_t pack_batch(batch_t* batch, weft_part_t* part,
+// Packs a value for all places that there are now, or, when it goes into the
+// ring, for those of other readers. Borrows both.
+static weft_status_t pack_batch(batch_t* batch, weft_part_t* part, bool in_ring,
                                 weft_status_t error, weft_value_t value) {
   weft_peer_t* peers[WEFT_CHANNEL_READER_LIMIT];
   uint64_t bits[WEFT_CHANNEL_READER_LIMIT];
@@ -277,7 +283,7 @@ static weft_status_t pack_batch(batch_t* batch, weft_part_t* part,
        node != NULL && count < WEFT_CHANNEL_READER_LIMIT;
        node = weft_dlist_next(&part->places, node)) {
     peers[count] = place_at(node)->peer;
-    bits[count] = place_at(node)->bits;
+    bits[count] = place_at(node)->bits & (in_ring ? ~part->ringed : UINT64_MAX);
     count += bits[count] != 0 ? 1 : 0;
   }
   weft_mutex_unlock(&part->lock);
@@ -305,41 +311,78 @@ static void queue_batch_locked(batch_t* batch, weft_part_t* part) {
 }
 
 // Readers that are here, or with nobody, need the value in the slot.
-static bool is_kept_locked(const weft_part_t* part) {
-  for (uint32_t i = 0; i < part->reader_count; i++) {
-    weft_end_state_t state = part->readers[i].end.state;
-    if (state != WEFT_END_PLACED && state != WEFT_END_LEFT) {
-      return true;
-    }
+static bool is_kept_locked(const weft_part_t* part, uint64_t holders) {
+  bool is_kept = false;
+  for (uint64_t left = holders; left != 0 && !is_kept; left &= left - 1) {
+    uint32_t number = (uint32_t)__builtin_ctzll(left);
+    is_kept = part->readers[number].end.state != WEFT_END_PLACED;
   }
-  return false;
+  return is_kept;
+}
+
+// Writes a value that is packed, once there is nothing else to be packed for.
+// `entry`: as it goes into the ring; NULL: by frames only. Borrows both.
+static weft_status_t put_batch(weft_part_t* part, batch_t* batch,
+                               const weft_ring_entry_t* entry,
+                               weft_status_t error, weft_value_t value,
+                               bool* out_is_over) {
+  static const weft_ring_entry_t by_frame = {.kind = WEFT_RING_FRAME};
+  uint64_t bells = 0;
+  weft_deed_t deed;
+  weft_deed_init(&deed);
+  weft_mutex_lock(&part->lock);
+  weft_status_t status = weft_part_check_locked(part, NULL);
+  bool is_same = part->place_changes == batch->place_changes;
+  *out_is_over = is_same || status != WEFT_OK;
+  if (*out_is_over && status == WEFT_OK) {
+    uint64_t sequence = part->written;
+    uint64_t holders = part->present & ~part->ringed;
+    bool keeps = is_kept_locked(part, holders);
+    queue_batch_locked(batch, part);
+    if (part->ringed != 0) {
+      bells = weft_ringed_put_locked(part, entry != NULL ? entry : &by_frame);
+    }
+    weft_part_put_locked(part, sequence, holders,
+                         keeps ? weft_value_retain(value) : weft_none(),
+                         keeps ? weft_status_retain(error) : WEFT_OK, &deed);
+  }
+  weft_mutex_unlock(&part->lock);
+  weft_deed_do(&deed, part->allocator);
+  cancel_batch(batch);
+  if (bells != 0) {
+    weft_places_ring_bells(part, bells);
+  }
+  return status;
+}
+
+static weft_status_t write_entry(weft_part_t* part,
+                                 const weft_ring_entry_t* entry,
+                                 weft_value_t value, weft_status_t error) {
+  weft_status_t status = WEFT_OK;
+  bool is_over = false;
+  while (!is_over) {
+    batch_t batch;
+    WEFT_RETURN_IF_ERROR(pack_batch(&batch, part, entry != NULL, error, value));
+    status = put_batch(part, &batch, entry, error, value, &is_over);
+  }
+  drain_all(part);
+  return status;
 }
 
 weft_status_t weft_places_write(weft_part_t* part, weft_value_t value,
                                 weft_status_t error) {
-  bool is_over = false;
-  weft_status_t status = WEFT_OK;
-  while (!is_over) {
-    batch_t batch;
-    weft_deed_t deed;
-    weft_deed_init(&deed);
-    WEFT_RETURN_IF_ERROR(pack_batch(&batch, part, error, value));
-    weft_mutex_lock(&part->lock);
-    status = weft_part_check_locked(part, NULL);
-    bool is_same = part->place_changes == batch.place_changes;
-    is_over = is_same || status != WEFT_OK;
-    if (is_over && status == WEFT_OK) {
-      bool keeps = is_kept_locked(part);
-      weft_part_put_locked(part, part->written, part->present,
-                           keeps ? weft_value_retain(value) : weft_none(),
-                           keeps ? weft_status_retain(error) : WEFT_OK, &deed);
-      queue_batch_locked(&batch, part);
-    }
-    weft_mutex_unlock(&part->lock);
-    weft_deed_do(&deed, part->allocator);
-    cancel_batch(&batch);
+  weft_ringed_offer(part);
+  weft_mutex_lock(&part->lock);
+  bool has_ring = part->ringed != 0;
+  weft_mutex_unlock(&part->lock);
+  if (!has_ring) {
+    return write_entry(part, NULL, value, error);
   }
-  drain_all(part);
+  weft_encoder_t encoder;
+  weft_ring_entry_t entry;
+  bool fits = weft_ringed_encode(part, value, error, &encoder, &entry);
+  weft_status_t status = write_entry(part, fits ? &entry : NULL, value, error);
+  weft_encoder_deinit(&encoder);
   return status;
 }
 
@@ -391,6 +434,16 @@ static bool can_answer(weft_peer_t* peer) {
 
 void weft_join_answer(weft_peer_t* peer, uint64_t join_id, weft_status_t error,
                       weft_value_t value) {
+  const weft_frame_t head = {
+      .type = WEFT_FRAME_REPLY,
+      .id = join_id,
+      .timeout_ns = INT64_MAX,
+  };
+  weft_places_send(peer, &head, error, value);
+}
+
+void weft_places_send(weft_peer_t* peer, const weft_frame_t* head,
+                      weft_status_t error, weft_value_t value) {
   if (!can_answer(peer)) {
     weft_status_release(error);
     weft_value_release(value);
@@ -398,19 +451,106 @@ void weft_join_answer(weft_peer_t* peer, uint64_t join_id, weft_status_t error,
   }
   sending_t* sending = create_sending(peer);
   if (sending != NULL) {
-    pack_answer(sending, join_id, error, value);
+    weft_outcome_pack_somehow(&sending->outcome, peer, head, error, value);
     weft_outcome_start(&sending->outcome, peer, answer_sent);
     return;
   }
-  const weft_frame_t head = {.type = WEFT_FRAME_REPLY, .id = join_id};
   weft_status_release(error);
   weft_value_release(value);
-  if (!weft_outcome_send_code(peer, &head, WEFT_STATUS_RESOURCE_EXHAUSTED)) {
+  if (!weft_outcome_send_code(peer, head, WEFT_STATUS_RESOURCE_EXHAUSTED)) {
     weft_peer_break(
         peer, weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED,
                                "no memory to answer rank %u", peer->rank));
   }
 }
+
+bool weft_places_tell(weft_part_t* part, weft_peer_t* peer,
+                      const weft_frame_t* head,
+                      bool (*is_still)(weft_part_t* part, void* user),
+                      void* user) {
+  sending_t* sending = create_sending(peer);
+  if (sending == NULL) {
+    return false;
+  }
+  weft_outcome_pack_somehow(&sending->outcome, peer, head, WEFT_OK,
+                            weft_none());
+  weft_mutex_lock(&part->lock);
+  place_t* place = find_place_locked(part, peer);
+  bool tells = place != NULL && (place->bits & head->sender) == head->sender &&
+               is_still(part, user);
+  if (tells) {
+    sending->outcome.parcel.head.id = part->written;
+    sending->place = place;
+    weft_dlist_append(&place->queue, &sending->node);
+  }
+  weft_mutex_unlock(&part->lock);
+  if (!tells) {
+    weft_outcome_cancel(&sending->outcome, peer);
+    free_sending(sending);
+  }
+  drain_all(part);
+  return tells;
+}
+
+// --- Bells ------------------------------------------------------------------
+
+static weft_status_t write_bell(weft_outgoing_t* outgoing, weft_peer_t* peer) {
+  place_t* place = WEFT_CONTAINER_OF(outgoing, place_t, bell);
+  weft_frame_t head = weft_part_head(place->part, WEFT_SLOT_BELL);
+  const weft_value_t none = weft_none();
+  head.type = WEFT_FRAME_SLOT;
+  return weft_travel_write_locked(&head, peer, &none, 1);
+}
+
+static void end_bell(weft_outgoing_t* outgoing, weft_peer_t* peer) {
+  place_t* place = WEFT_CONTAINER_OF(outgoing, place_t, bell);
+  weft_part_t* part = place->part;
+  weft_mutex_lock(&part->lock);
+  bool is_again = place->is_bell_due && place->bits != 0 &&
+                  weft_peer_state(peer) != WEFT_PEER_DEAD;
+  place->is_bell_due = false;
+  if (!is_again) {
+    place->is_ringing = false;
+    end_place_locked(place);
+    weft_part_leave_and_unlock(part);
+    return;
+  }
+  weft_mutex_unlock(&part->lock);
+  weft_peer_send(peer, &place->bell);
+}
+
+// Has one more place be rung, of those with readers among `bits`, which are
+// taken out. NULL when there is none left that is not being rung.
+static place_t* begin_bell_locked(weft_part_t* part, uint64_t* bits) {
+  weft_dlist_node_t* node = weft_dlist_first(&part->places);
+  for (; node != NULL; node = weft_dlist_next(&part->places, node)) {
+    place_t* place = place_at(node);
+    bool is_meant = (place->bits & *bits) != 0;
+    *bits &= ~place->bits;
+    if (is_meant && !place->is_ringing) {
+      place->is_ringing = true;
+      part->users++;
+      place->bell = (weft_outgoing_t){.write = write_bell, .end = end_bell};
+      return place;
+    }
+    place->is_bell_due |= is_meant;
+  }
+  return NULL;
+}
+
+void weft_places_ring_bells(weft_part_t* part, uint64_t bits) {
+  place_t* place;
+  do {
+    weft_mutex_lock(&part->lock);
+    place = begin_bell_locked(part, &bits);
+    weft_mutex_unlock(&part->lock);
+    if (place != NULL) {
+      weft_peer_send(place->peer, &place->bell);
+    }
+  } while (place != NULL);
+}
+
+// --- Joining ----------------------------------------------------------------
 
 // What a reader has to be sent of one slot; false when that is nothing.
 static bool copy_slot(weft_part_t* part, uint64_t sequence, uint64_t bit,

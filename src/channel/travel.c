@@ -220,8 +220,7 @@ static void reader_left(weft_part_t* part, weft_part_reader_t* reader) {
   weft_deed_t deed;
   weft_deed_init(&deed);
   weft_part_end_readers(part, bit, WEFT_OK);
-  while (weft_part_skip_one(reader)) {
-  }
+  weft_part_skip_unread(reader);
   weft_mutex_lock(&part->lock);
   // What is leased is released first.
   if (!part->is_hub && reader->leases == 0) {

@@ -95,7 +95,9 @@ enum {
   WEFT_CHANNEL_LEAVE = 5,
   // (end, holder << 32 | whether it is so, key): a copy was passed on to
   // another.
-  WEFT_CHANNEL_PASS = 6
+  WEFT_CHANNEL_PASS = 6,
+  // (): a reader has released what the writer sleeps for.
+  WEFT_CHANNEL_BELL = 7
 };
 
 // `endpoint` of SLOT.
@@ -103,7 +105,14 @@ enum {
   WEFT_SLOT_VALUE = 0,
   // Nothing more comes: after what has come, or in place of it.
   WEFT_SLOT_END = 1,
-  WEFT_SLOT_END_AT_ONCE = 2
+  WEFT_SLOT_END_AT_ONCE = 2,
+  // (tensor): the memory of a ring, from the hub; of a cursor, to it.
+  WEFT_SLOT_RING = 3,
+  WEFT_SLOT_CURSOR = 4,
+  // From value `id` on readers find values in the ring.
+  WEFT_SLOT_BEGIN = 5,
+  // Something is in the ring that a reader sleeps for.
+  WEFT_SLOT_BELL = 6
 };
 
 typedef struct weft_frame {

@@ -1,0 +1,645 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Readers that read from a ring. The hub offers it with the first value that it
+// sends to a place by a frame; from then on:
+//
+//   hub                                    place
+//   RING: the memory of the ring -------->
+//        <------------- CURSOR: the memory of the reader's cursor
+//   BEGIN n, behind the values below n ---->
+//   value n into the ring                   looks there for n
+//
+// So what comes before is in frames, what comes behind in the ring, and nothing
+// is in both; but a value that does not fit is in a frame, and its slot says
+// so. Either side that has no memory for its part leaves it at frames.
+
+#include <string.h>
+
+#include "base/container.h"
+#include "base/memory.h"
+#include "channel/part.h"
+#include "value/value_internal.h"
+
+// --- Values -----------------------------------------------------------------
+
+static void enter_word(weft_ring_entry_t* entry, weft_ring_kind_t kind,
+                       uint64_t word) {
+  entry->kind = kind;
+  entry->word = word;
+  entry->data = &entry->word;
+  entry->size_bytes = kind == WEFT_RING_NONE ? 0 : sizeof(entry->word);
+}
+
+static bool enter_text(const weft_part_t* part, weft_value_t value,
+                       weft_ring_entry_t* entry) {
+  const weft_string_object_t* text = weft_value_string(value);
+  if (text->length_bytes > part->ring.slot_bytes) {
+    return false;
+  }
+  entry->kind = weft_value_kind(value) == WEFT_KIND_STRING ? WEFT_RING_STRING
+                                                           : WEFT_RING_BYTES;
+  entry->data = text->data;
+  entry->size_bytes = (uint32_t)text->length_bytes;
+  return true;
+}
+
+bool weft_ringed_enter(const weft_part_t* part, weft_value_t value,
+                       weft_status_t error, weft_ring_entry_t* out_entry) {
+  if (error != WEFT_OK) {
+    return false;
+  }
+  uint64_t word = 0;
+  switch (weft_value_kind(value)) {
+    case WEFT_KIND_NONE:
+      enter_word(out_entry, WEFT_RING_NONE, 0);
+      break;
+    case WEFT_KIND_BOOL:
+      enter_word(out_entry, WEFT_RING_BOOL, value.as.boolean ? 1 : 0);
+      break;
+    case WEFT_KIND_INT64:
+      enter_word(out_entry, WEFT_RING_INT64, (uint64_t)value.as.int64);
+      break;
+    case WEFT_KIND_FLOAT64:
+      memcpy(&word, &value.as.float64, sizeof(word));
+      enter_word(out_entry, WEFT_RING_FLOAT64, word);
+      break;
+    case WEFT_KIND_STRING:
+    case WEFT_KIND_BYTES:
+      return enter_text(part, value, out_entry);
+    default:
+      return false;
+  }
+  return out_entry->size_bytes <= part->ring.slot_bytes;
+}
+
+bool weft_ringed_encode(const weft_part_t* part, weft_value_t value,
+                        weft_status_t error, weft_encoder_t* encoder,
+                        weft_ring_entry_t* out_entry) {
+  weft_encoder_init(encoder, part->allocator, NULL, NULL);
+  if (weft_ringed_enter(part, value, error, out_entry)) {
+    return true;
+  }
+  // What cannot be encoded here (ends, futures) goes by a frame, or is refused
+  // there with its path.
+  bool fits = weft_status_ignore(
+                  error != WEFT_OK ? weft_encode_status(encoder, error)
+                                   : weft_encode_value(encoder, NULL, value)) ==
+                  WEFT_STATUS_OK &&
+              encoder->attachment_count == 0 &&
+              encoder->size_bytes <= part->ring.slot_bytes;
+  out_entry->kind = error != WEFT_OK ? WEFT_RING_ERROR : WEFT_RING_VALUE;
+  out_entry->data = encoder->data;
+  out_entry->size_bytes = fits ? (uint32_t)encoder->size_bytes : 0;
+  return fits;
+}
+
+static weft_status_t decode(const weft_part_t* part, weft_ring_kind_t kind,
+                            const void* data, uint32_t size_bytes,
+                            weft_status_t* out_error, weft_value_t* out_value) {
+  // Another process may change what is in the slot while it is read.
+  void* copy = weft_memory_allocate(part->allocator, size_bytes + 1);
+  if (copy == NULL) {
+    return weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED,
+                            "no memory to read a value of channel %s",
+                            part->name);
+  }
+  memcpy(copy, data, size_bytes);
+  const weft_body_t body = {.data = copy, .size_bytes = size_bytes};
+  weft_decoder_t decoder;
+  weft_decoder_init(&decoder, part->allocator, NULL, NULL, &body);
+  weft_status_t status = kind == WEFT_RING_ERROR
+                             ? weft_decode_status(&decoder, out_error)
+                             : weft_decode_value(&decoder, out_value);
+  status = status == WEFT_OK ? weft_decoder_finish(&decoder) : status;
+  weft_memory_free(part->allocator, copy, size_bytes + 1);
+  return status;
+}
+
+// A value that an entry of 8 bytes stands for; false for all others.
+static bool read_word(weft_ring_kind_t kind, const void* data,
+                      uint32_t size_bytes, weft_value_t* out_value) {
+  uint64_t word = 0;
+  double number;
+  if (kind == WEFT_RING_NONE) {
+    *out_value = weft_none();
+    return true;
+  }
+  if (kind > WEFT_RING_FLOAT64 || size_bytes != sizeof(word)) {
+    return false;
+  }
+  memcpy(&word, data, sizeof(word));
+  memcpy(&number, &word, sizeof(number));
+  *out_value = kind == WEFT_RING_BOOL    ? weft_bool(word != 0)
+               : kind == WEFT_RING_INT64 ? weft_int64((int64_t)word)
+                                         : weft_float64(number);
+  return true;
+}
+
+// What is in a slot. Owns: hands over a reference to either.
+// Errors: DATA_LOSS and others, for what no writer puts there;
+// RESOURCE_EXHAUSTED.
+static weft_status_t read_entry(const weft_part_t* part, weft_ring_kind_t kind,
+                                const void* data, uint32_t size_bytes,
+                                weft_status_t* out_error,
+                                weft_value_t* out_value) {
+  switch (kind) {
+    case WEFT_RING_STRING:
+      return weft_string_create(part->allocator, data, size_bytes, out_value);
+    case WEFT_RING_BYTES:
+      return weft_bytes_create(part->allocator, data, size_bytes, out_value);
+    case WEFT_RING_VALUE:
+    case WEFT_RING_ERROR:
+      return decode(part, kind, data, size_bytes, out_error, out_value);
+    default:
+      return weft_status_make(WEFT_STATUS_DATA_LOSS,
+                              "channel %s: %u bytes in a slot mean nothing",
+                              part->name, size_bytes);
+  }
+}
+
+// --- Writing ----------------------------------------------------------------
+
+uint64_t weft_ringed_show_locked(weft_part_t* part, weft_ring_kind_t kind,
+                                 uint32_t size_bytes) {
+  uint64_t sequence = part->written;
+  uint64_t rung = 0;
+  weft_ring_show(&part->ring, sequence, kind, size_bytes);
+  part->written = sequence + 1;
+  for (uint64_t left = part->ringed; left != 0; left &= left - 1) {
+    uint32_t number = (uint32_t)__builtin_ctzll(left);
+    if (weft_cursor_waits(part->readers[number].cursor, sequence)) {
+      rung |= weft_reader_bit(number);
+    }
+  }
+  return rung;
+}
+
+uint64_t weft_ringed_put_locked(weft_part_t* part,
+                                const weft_ring_entry_t* entry) {
+  void* place = weft_ring_place(&part->ring, part->written);
+  if (entry->size_bytes == sizeof(uint64_t)) {
+    memcpy(place, entry->data, sizeof(uint64_t));
+  } else if (entry->size_bytes > 0) {
+    memcpy(place, entry->data, entry->size_bytes);
+  }
+  return weft_ringed_show_locked(part, entry->kind, entry->size_bytes);
+}
+
+static uint64_t low_of(weft_part_reader_t* reader) {
+  uint64_t low = weft_cursor_low(reader->cursor);
+  // What was released stays so, whatever the reader's process says.
+  reader->low = low > reader->low ? low : reader->low;
+  return reader->low;
+}
+
+// The value that has to be released before the next one is written; false when
+// that needs none.
+static bool find_needed(const weft_part_t* part, uint64_t* out_sequence) {
+  *out_sequence = part->written - part->slot_count;
+  return part->written >= part->slot_count;
+}
+
+uint64_t weft_ringed_holders_locked(weft_part_t* part) {
+  uint64_t needed;
+  if (part->ringed == 0 || !find_needed(part, &needed) ||
+      part->ring_low > needed) {
+    return 0;
+  }
+  uint64_t holders = 0;
+  uint64_t lowest = UINT64_MAX;
+  for (uint64_t left = part->ringed; left != 0; left &= left - 1) {
+    uint32_t number = (uint32_t)__builtin_ctzll(left);
+    uint64_t low = low_of(&part->readers[number]);
+    holders |= low <= needed ? weft_reader_bit(number) : 0;
+    lowest = low < lowest ? low : lowest;
+  }
+  part->ring_low = lowest;
+  return holders;
+}
+
+// --- Reading ----------------------------------------------------------------
+
+static bool reads_from_ring(const weft_part_reader_t* reader) {
+  return reader->next >= reader->ring_from;
+}
+
+// What the ring has for a reader that reads from it; FRAME: nothing, for it
+// comes by one.
+static weft_ring_look_t look_at_next(const weft_part_reader_t* reader,
+                                     weft_ring_kind_t* out_kind) {
+  uint32_t size_bytes;
+  const void* data;
+  *out_kind = WEFT_RING_NONE;
+  return weft_ring_look(&reader->end.part->ring, reader->next, out_kind,
+                        &size_bytes, &data);
+}
+
+bool weft_ringed_has_locked(const weft_part_reader_t* reader) {
+  weft_ring_kind_t kind;
+  return reads_from_ring(reader) &&
+         look_at_next(reader, &kind) != WEFT_RING_EMPTY &&
+         kind != WEFT_RING_FRAME;
+}
+
+// Puts what was read into the slot, unless another reader has by now. Owns:
+// takes both over.
+static weft_status_t keep_locked(weft_part_reader_t* reader,
+                                 weft_status_t error, weft_value_t value) {
+  weft_part_t* part = reader->end.part;
+  weft_channel_slot_t* slot = weft_part_slot(part, reader->next);
+  uint64_t bit = weft_reader_bit(reader->end.number);
+  if (slot->holders != 0) {
+    bool is_same = slot->sequence == reader->next;
+    slot->holders |= is_same ? bit : 0;
+    weft_value_release(value);
+    weft_status_release(error);
+    return is_same ? WEFT_OK
+                   : weft_status_make(
+                         WEFT_STATUS_DATA_LOSS,
+                         "channel %s: value %llu is there before value %llu "
+                         "was released",
+                         part->name, (unsigned long long)reader->next,
+                         (unsigned long long)slot->sequence);
+  }
+  slot->value = value;
+  slot->error = error;
+  slot->sequence = reader->next;
+  slot->holders = bit;
+  return WEFT_OK;
+}
+
+// What the writer's process has done no writer does: no more is read.
+static void give_up_locked(weft_part_t* part, weft_status_t why) {
+  weft_peer_t* hub = part->hub;
+  weft_mutex_unlock(&part->lock);
+  weft_part_close(part, weft_status_retain(why), true);
+  if (hub != NULL) {
+    weft_peer_break(hub, weft_status_retain(why));
+  }
+  weft_mutex_lock(&part->lock);
+}
+
+weft_status_t weft_ringed_fetch_locked(weft_part_reader_t* reader) {
+  weft_part_t* part = reader->end.part;
+  const weft_channel_slot_t* slot = weft_part_slot(part, reader->next);
+  weft_ring_kind_t kind = WEFT_RING_NONE;
+  uint32_t size_bytes = 0;
+  const void* data = NULL;
+  weft_value_t value = weft_none();
+  weft_status_t error = WEFT_OK;
+  if (slot->sequence == reader->next &&
+      (slot->holders & weft_reader_bit(reader->end.number)) != 0) {
+    return WEFT_OK;
+  }
+  weft_ring_look_t look =
+      weft_ring_look(&part->ring, reader->next, &kind, &size_bytes, &data);
+  weft_status_t status = WEFT_OK;
+  if (look != WEFT_RING_SHOWN) {
+    status = weft_status_make(WEFT_STATUS_DATA_LOSS,
+                              "channel %s: value %llu was overwritten before "
+                              "reader %u had read it",
+                              part->name, (unsigned long long)reader->next,
+                              reader->end.number);
+  } else if (!read_word(kind, data, size_bytes, &value)) {
+    weft_mutex_unlock(&part->lock);
+    status = read_entry(part, kind, data, size_bytes, &error, &value);
+    weft_mutex_lock(&part->lock);
+  }
+  status = status == WEFT_OK ? keep_locked(reader, error, value) : status;
+  if (status != WEFT_OK &&
+      weft_status_code(status) != WEFT_STATUS_RESOURCE_EXHAUSTED) {
+    give_up_locked(part, status);
+  }
+  return status;
+}
+
+// Whether a reader still has a value that it has read.
+static bool holds(const weft_part_reader_t* reader, uint64_t sequence) {
+  const weft_channel_slot_t* slot = weft_part_slot(reader->end.part, sequence);
+  return slot->sequence == sequence &&
+         (slot->holders & weft_reader_bit(reader->end.number)) != 0;
+}
+
+static void release_locked(weft_part_reader_t* reader, uint64_t sequence) {
+  weft_part_t* part = reader->end.part;
+  uint64_t before = reader->low;
+  if (sequence != before) {
+    // The cursor passes it with those before it.
+    return;
+  }
+  do {
+    reader->low++;
+  } while (reader->low < reader->next && !holds(reader, reader->low));
+  part->is_bell_due |=
+      weft_cursor_release(reader->cursor, &part->ring, before, reader->low);
+}
+
+uint64_t weft_ringed_release_locked(weft_part_t* part, uint64_t sequence,
+                                    uint64_t bits) {
+  uint64_t released = 0;
+  for (uint64_t left = bits; left != 0; left &= left - 1) {
+    uint32_t number = (uint32_t)__builtin_ctzll(left);
+    if (sequence >= part->readers[number].ring_from) {
+      release_locked(&part->readers[number], sequence);
+      released |= weft_reader_bit(number);
+    }
+  }
+  return released;
+}
+
+// --- Waiting ----------------------------------------------------------------
+
+bool weft_ringed_announce_locked(weft_part_t* part,
+                                 const weft_part_reader_t* reader) {
+  uint64_t needed;
+  if (reader != NULL && reads_from_ring(reader)) {
+    weft_cursor_announce(reader->cursor, reader->next);
+    return true;
+  }
+  if (reader == NULL && part->ringed != 0 && find_needed(part, &needed)) {
+    weft_ring_announce(&part->ring, needed);
+    return true;
+  }
+  return false;
+}
+
+static bool is_written(const weft_watch_t* watch) {
+  const weft_ring_watch_t* self =
+      WEFT_CONST_CONTAINER_OF(watch, weft_ring_watch_t, watch);
+  return weft_ring_is_shown(&self->ring, self->sequence);
+}
+
+static bool announce_read(weft_watch_t* watch) {
+  const weft_ring_watch_t* self =
+      WEFT_CONTAINER_OF(watch, weft_ring_watch_t, watch);
+  weft_cursor_announce(self->cursor, self->sequence);
+  return is_written(watch);
+}
+
+static bool is_released(const weft_watch_t* watch) {
+  const weft_ring_watch_t* self =
+      WEFT_CONST_CONTAINER_OF(watch, weft_ring_watch_t, watch);
+  return weft_cursor_low(self->cursor) > self->sequence;
+}
+
+static bool announce_write(weft_watch_t* watch) {
+  const weft_ring_watch_t* self =
+      WEFT_CONTAINER_OF(watch, weft_ring_watch_t, watch);
+  weft_ring_announce(&self->ring, self->sequence);
+  return is_released(watch);
+}
+
+weft_watch_t* weft_ringed_watch_locked(weft_part_t* part,
+                                       const weft_part_reader_t* reader,
+                                       weft_ring_watch_t* watch) {
+  watch->ring = part->ring;
+  if (reader != NULL) {
+    weft_ring_kind_t kind;
+    if (!reads_from_ring(reader) ||
+        (look_at_next(reader, &kind) == WEFT_RING_SHOWN &&
+         kind == WEFT_RING_FRAME)) {
+      // What it waits for comes by a frame.
+      return NULL;
+    }
+    watch->watch = (weft_watch_t){is_written, announce_read};
+    watch->cursor = reader->cursor;
+    watch->sequence = reader->next;
+    return &watch->watch;
+  }
+  uint64_t holders = weft_ringed_holders_locked(part);
+  if (holders == 0) {
+    return NULL;
+  }
+  // Of several the first: once it has released the value most of the others
+  // have, too.
+  watch->watch = (weft_watch_t){is_released, announce_write};
+  watch->cursor = part->readers[__builtin_ctzll(holders)].cursor;
+  (void)find_needed(part, &watch->sequence);
+  return &watch->watch;
+}
+
+// --- Sharing the memory -----------------------------------------------------
+
+// Shared memory of this runtime as a tensor of bytes, which is how it is lent,
+// and where it can be written.
+static weft_status_t share(weft_runtime_t* runtime, size_t size_bytes,
+                           weft_value_t* out_tensor, void** out_memory) {
+  const int64_t shape[] = {(int64_t)size_bytes};
+  weft_tensor_t* tensor = NULL;
+  *out_tensor = weft_none();
+  *out_memory = NULL;
+  WEFT_RETURN_IF_ERROR(
+      weft_tensor_create_shared(runtime, WEFT_UINT8, 1, shape, &tensor));
+  // What is lent is not written to as a rule: this is what it is for.
+  *out_memory = (void*)(uintptr_t)weft_tensor_data(tensor);
+  *out_tensor = weft_tensor_into_value(tensor);
+  return WEFT_OK;
+}
+
+// Memory that a peer has lent; NULL when it cannot be what was to come.
+static void* find_memory(weft_value_t value, size_t* out_size_bytes) {
+  const weft_tensor_t* tensor = NULL;
+  *out_size_bytes = 0;
+  if (weft_status_ignore(weft_value_as_tensor(value, &tensor)) !=
+          WEFT_STATUS_OK ||
+      weft_tensor_device(tensor).type != WEFT_DEVICE_CPU ||
+      !weft_tensor_is_contiguous(tensor)) {
+    return NULL;
+  }
+  void* memory = (void*)(uintptr_t)weft_tensor_data(tensor);
+  *out_size_bytes = weft_tensor_size_bytes(tensor);
+  return (uintptr_t)memory % WEFT_TENSOR_ALIGNMENT == 0 ? memory : NULL;
+}
+
+// The ring in memory of the hub; its size tells that of the slots.
+static weft_ring_t find_ring(const weft_part_t* part, weft_value_t value) {
+  size_t size_bytes;
+  void* memory = find_memory(value, &size_bytes);
+  weft_ring_t ring = {.head = NULL};
+  return memory != NULL ? weft_ring_find(memory, size_bytes, part->slot_count)
+                        : ring;
+}
+
+// Makes the ring if there is none. False without memory.
+static bool make_ring(weft_part_t* part) {
+  weft_value_t value;
+  void* memory;
+  weft_mutex_lock(&part->lock);
+  bool has_ring = part->ring.head != NULL;
+  weft_runtime_t* runtime = part->runtime;
+  weft_mutex_unlock(&part->lock);
+  if (has_ring || runtime == NULL) {
+    return has_ring;
+  }
+  if (weft_status_ignore(
+          share(runtime, weft_ring_bytes(part->slot_count, part->slot_bytes),
+                &value, &memory)) != WEFT_STATUS_OK) {
+    return false;
+  }
+  weft_ring_t ring = weft_ring_at(memory, part->slot_count, part->slot_bytes);
+  weft_ring_clear(&ring);
+  weft_mutex_lock(&part->lock);
+  // Only the writer makes it.
+  part->ring = ring;
+  part->ring_memory = value;
+  weft_mutex_unlock(&part->lock);
+  return true;
+}
+
+// The readers at places that were not offered the ring; they are from here on.
+static uint64_t take_unoffered(weft_part_t* part) {
+  weft_mutex_lock(&part->lock);
+  uint64_t bits = 0;
+  if (part->slot_bytes != WEFT_CHANNEL_NO_RING &&
+      part->writer_end.state == WEFT_END_HERE) {
+    for (uint32_t i = 0; i < part->reader_count; i++) {
+      bool is_placed = part->readers[i].end.state == WEFT_END_PLACED;
+      bits |= is_placed ? weft_reader_bit(i) & ~part->offered : 0;
+    }
+  }
+  part->offered |= bits;
+  weft_mutex_unlock(&part->lock);
+  return bits;
+}
+
+void weft_ringed_offer(weft_part_t* part) {
+  uint64_t bits = take_unoffered(part);
+  if (bits == 0 || !make_ring(part)) {
+    return;
+  }
+  for (; bits != 0; bits &= bits - 1) {
+    uint32_t number = (uint32_t)__builtin_ctzll(bits);
+    weft_mutex_lock(&part->lock);
+    weft_peer_t* peer = part->readers[number].end.claimant;
+    weft_mutex_unlock(&part->lock);
+    if (peer != NULL) {
+      weft_frame_t head = weft_part_head(part, WEFT_SLOT_RING);
+      head.type = WEFT_FRAME_SLOT;
+      head.sender = weft_reader_bit(number);
+      weft_places_send(peer, &head, WEFT_OK,
+                       weft_value_retain(part->ring_memory));
+    }
+  }
+}
+
+// The one reader among bits from a peer; NULL when they are none.
+static weft_part_reader_t* find_reader(weft_part_t* part, uint64_t bits) {
+  if (bits == 0 || (bits & (bits - 1)) != 0) {
+    return NULL;
+  }
+  uint32_t number = (uint32_t)__builtin_ctzll(bits);
+  return number < part->reader_count ? &part->readers[number] : NULL;
+}
+
+// Takes the ring if there is none here, and has the reader have a cursor.
+static bool take_ring_locked(weft_part_t* part, weft_part_reader_t* reader,
+                             weft_value_t* ring, weft_value_t* cursor,
+                             void* memory) {
+  weft_ring_t found = find_ring(part, *ring);
+  if (reader->end.state != WEFT_END_HERE || reader->cursor != NULL ||
+      part->is_hub || (part->ring.head == NULL && found.head == NULL)) {
+    return false;
+  }
+  if (part->ring.head == NULL) {
+    part->ring = found;
+    part->ring_memory = *ring;
+    *ring = weft_none();
+  }
+  reader->cursor = memory;
+  reader->cursor_memory = weft_value_retain(*cursor);
+  return true;
+}
+
+void weft_ringed_receive_ring(weft_part_t* part, weft_peer_t* peer,
+                              uint64_t bits, weft_value_t value) {
+  weft_part_reader_t* reader = find_reader(part, bits);
+  weft_value_t cursor = weft_none();
+  void* memory = NULL;
+  if (reader != NULL &&
+      weft_status_ignore(share(peer->runtime, sizeof(weft_cursor_t), &cursor,
+                               &memory)) == WEFT_STATUS_OK) {
+    memset(memory, 0, sizeof(weft_cursor_t));
+    weft_mutex_lock(&part->lock);
+    bool takes = take_ring_locked(part, reader, &value, &cursor, memory);
+    weft_mutex_unlock(&part->lock);
+    if (takes) {
+      weft_frame_t head = weft_part_head(part, WEFT_SLOT_CURSOR);
+      head.type = WEFT_FRAME_SLOT;
+      head.sender = bits;
+      weft_places_send(peer, &head, WEFT_OK, cursor);
+      cursor = weft_none();
+    }
+  }
+  weft_value_release(cursor);
+  weft_value_release(value);
+}
+
+// A reader begins with the next value.
+typedef struct beginning {
+  weft_part_reader_t* reader;
+  weft_value_t* memory;
+} beginning_t;
+
+static bool begin_locked(weft_part_t* part, void* user) {
+  const beginning_t* beginning = user;
+  weft_part_reader_t* reader = beginning->reader;
+  uint64_t bit = weft_reader_bit(reader->end.number);
+  size_t size_bytes;
+  void* cursor = find_memory(*beginning->memory, &size_bytes);
+  if (cursor == NULL || size_bytes != sizeof(weft_cursor_t) ||
+      (part->offered & bit) == 0 || reader->cursor != NULL ||
+      part->ring.head == NULL || part->is_closed) {
+    return false;
+  }
+  reader->cursor = cursor;
+  reader->cursor_memory = *beginning->memory;
+  *beginning->memory = weft_none();
+  reader->low = part->written;
+  part->ringed |= bit;
+  // Of the new one at most; the others have more, or are asked again.
+  part->place_changes++;
+  return true;
+}
+
+void weft_ringed_receive_cursor(weft_part_t* part, weft_peer_t* peer,
+                                uint64_t bits, weft_value_t value) {
+  beginning_t beginning = {find_reader(part, bits), &value};
+  if (beginning.reader != NULL) {
+    weft_frame_t head = weft_part_head(part, WEFT_SLOT_BEGIN);
+    head.type = WEFT_FRAME_SLOT;
+    head.sender = bits;
+    // Without memory it stays with frames.
+    (void)weft_places_tell(part, peer, &head, begin_locked, &beginning);
+  }
+  weft_value_release(value);
+}
+
+weft_status_t weft_ringed_receive_begin(weft_part_t* part, uint64_t bits,
+                                        uint64_t sequence) {
+  weft_part_reader_t* reader = find_reader(part, bits);
+  weft_deed_t deed;
+  weft_deed_init(&deed);
+  weft_mutex_lock(&part->lock);
+  bool is_sound = reader != NULL && reader->cursor != NULL &&
+                  reader->ring_from == UINT64_MAX &&
+                  reader->arriving == sequence;
+  if (is_sound) {
+    reader->ring_from = sequence;
+    reader->low = sequence;
+    weft_part_stir_locked(part, false, &deed);
+  }
+  weft_mutex_unlock(&part->lock);
+  weft_deed_do(&deed, part->allocator);
+  return is_sound ? WEFT_OK
+                  : weft_status_make(WEFT_STATUS_DATA_LOSS,
+                                     "channel %s: a reader is to begin with "
+                                     "value %llu of a ring, and cannot",
+                                     part->name, (unsigned long long)sequence);
+}
+
+void weft_ringed_free(weft_part_t* part) {
+  for (uint32_t i = 0; i < part->reader_count; i++) {
+    weft_value_release(part->readers[i].cursor_memory);
+  }
+  weft_value_release(part->ring_memory);
+}
