@@ -9,7 +9,18 @@
 #include "channel/part.h"
 #include "sys/slab.h"
 
-typedef struct place {
+typedef struct place place_t;
+
+// One value on its way to a place.
+typedef struct sending {
+  weft_dlist_node_t node;
+  weft_peer_t* peer;
+  // Once it is in the queue of one.
+  place_t* place;
+  weft_outcome_t outcome;
+} sending_t;
+
+struct place {
   weft_dlist_node_t node;
   weft_part_t* part;
   weft_peer_t* peer;
@@ -26,21 +37,14 @@ typedef struct place {
   // How the channel has ended, and whether that was sent.
   bool ends;
   bool has_ended;
+  // How that is sent: it needs no memory.
+  sending_t ending;
   // A bell is on its way, and a use of the part goes with it; and another is
   // due.
   bool is_ringing;
   bool is_bell_due;
   weft_outgoing_t bell;
-} place_t;
-
-// One value on its way to a place.
-typedef struct sending {
-  weft_dlist_node_t node;
-  weft_peer_t* peer;
-  // Once it is in the queue of one.
-  place_t* place;
-  weft_outcome_t outcome;
-} sending_t;
+};
 
 static place_t* place_at(weft_dlist_node_t* node) {
   return WEFT_CONTAINER_OF(node, place_t, node);
@@ -79,6 +83,25 @@ uint32_t weft_places_holding(const weft_part_t* part, uint64_t bits,
   return count;
 }
 
+// NULL without memory.
+static sending_t* create_sending(weft_peer_t* peer) {
+  sending_t* sending =
+      weft_slab_allocate(peer->runtime->slab, sizeof(*sending));
+  if (sending != NULL) {
+    sending->node = (weft_dlist_node_t){NULL, NULL};
+    sending->peer = peer;
+    sending->place = NULL;
+  }
+  return sending;
+}
+
+static void free_sending(sending_t* sending) {
+  if (sending->place != NULL && sending == &sending->place->ending) {
+    return;
+  }
+  weft_slab_free(sending->peer->runtime->slab, sending, sizeof(*sending));
+}
+
 // Frees a place that has no readers any more, once nobody sends.
 static void end_place_locked(place_t* place) {
   if (place->bits == 0 && !place->is_sending && !place->is_ringing &&
@@ -106,22 +129,6 @@ static weft_frame_t head_of(const weft_part_t* part, uint64_t sequence,
   return head;
 }
 
-// NULL without memory.
-static sending_t* create_sending(weft_peer_t* peer) {
-  sending_t* sending =
-      weft_slab_allocate(peer->runtime->slab, sizeof(*sending));
-  if (sending != NULL) {
-    sending->node = (weft_dlist_node_t){NULL, NULL};
-    sending->peer = peer;
-    sending->place = NULL;
-  }
-  return sending;
-}
-
-static void free_sending(sending_t* sending) {
-  weft_slab_free(sending->peer->runtime->slab, sending, sizeof(*sending));
-}
-
 static void drain(place_t* place);
 
 static void value_sent(weft_outcome_t* outcome) {
@@ -144,21 +151,15 @@ static weft_status_t no_memory(const weft_part_t* part) {
                           part->name);
 }
 
-// The end of the channel as something to send; NULL without memory: readers
-// must not wait for it, so their runtime is lost.
+// The end of the channel as something to send.
 static sending_t* make_end(place_t* place) {
   const weft_part_t* part = place->part;
-  sending_t* sending = create_sending(place->peer);
-  if (sending == NULL) {
-    weft_peer_break(place->peer, no_memory(part));
-  }
-  if (sending != NULL) {
-    weft_frame_t head = head_of(part, part->written, place->bits);
-    head.endpoint = part->ends_at_once ? WEFT_SLOT_END_AT_ONCE : WEFT_SLOT_END;
-    sending->place = place;
-    weft_outcome_pack_somehow(&sending->outcome, place->peer, &head,
-                              weft_status_retain(part->reason), weft_none());
-  }
+  sending_t* sending = &place->ending;
+  weft_frame_t head = head_of(part, part->written, place->bits);
+  head.endpoint = part->ends_at_once ? WEFT_SLOT_END_AT_ONCE : WEFT_SLOT_END;
+  *sending = (sending_t){.peer = place->peer, .place = place};
+  weft_outcome_pack_somehow(&sending->outcome, place->peer, &head,
+                            weft_status_retain(part->reason), weft_none());
   return sending;
 }
 
