@@ -170,7 +170,9 @@ typedef struct weft_lease {
   uint64_t sequence;
   // An error that was written; lent. WEFT_OK: `value` counts.
   weft_status_t status;
-  // Lent until the release: retain what is to outlive it.
+  // Lent until the release: retain what is to outlive it. Bytes of 512 or more
+  // may lie in the slot itself, in memory of the writer's process; whoever
+  // retains those keeps the slot, as if the lease were not released.
   weft_value_t value;
 } weft_lease_t;
 

@@ -285,12 +285,13 @@ static void part_give_back(const weft_lease_t* lease) {
   weft_deed_t deed;
   weft_deed_init(&deed);
   weft_mutex_lock(&part->lock);
-  weft_part_give_back_locked(part, weft_part_slot(part, lease->sequence),
-                             weft_reader_bit(reader->end.number), &deed);
-  reader->leases--;
-  if (reader->leases == 0 && reader->end.state == WEFT_END_LEFT &&
-      !part->is_hub) {
-    weft_feed_leave_locked(part, weft_reader_bit(reader->end.number), &deed);
+  weft_channel_slot_t* slot = weft_part_slot(part, lease->sequence);
+  // The bytes end it, if that is what it is of.
+  bool is_view = weft_ringed_is_view(slot);
+  weft_part_give_back_locked(part, slot, weft_reader_bit(reader->end.number),
+                             &deed);
+  if (!is_view) {
+    weft_part_end_lease_locked(reader, &deed);
   }
   weft_part_leave_and_unlock(part);
   weft_deed_do(&deed, allocator);

@@ -439,8 +439,7 @@ void weft_part_give_back_locked(weft_part_t* part, weft_channel_slot_t* slot,
                                 uint64_t bits, weft_deed_t* deed) {
   slot->holders &= ~bits;
   if (!part->is_hub) {
-    slot->released |=
-        bits & ~weft_ringed_release_locked(part, slot->sequence, bits);
+    slot->released |= bits & ~weft_ringed_release_locked(part, slot, bits);
   }
   if (slot->holders != 0) {
     return;
@@ -457,6 +456,15 @@ void weft_part_give_back_locked(weft_part_t* part, weft_channel_slot_t* slot,
     weft_dlist_append(&part->untold, &slot->node);
   }
   weft_feed_tell_locked(part, deed);
+}
+
+void weft_part_end_lease_locked(weft_part_reader_t* reader, weft_deed_t* deed) {
+  weft_part_t* part = reader->end.part;
+  reader->leases--;
+  if (reader->leases == 0 && reader->end.state == WEFT_END_LEFT &&
+      !part->is_hub) {
+    weft_feed_leave_locked(part, weft_reader_bit(reader->end.number), deed);
+  }
 }
 
 // Gives back what is in a slot for these readers, if anything is.

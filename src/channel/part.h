@@ -120,6 +120,9 @@ typedef struct weft_channel_slot {
   uint64_t holders;
   // Where the hub is elsewhere: who has released it, and the hub is to be told.
   uint64_t released;
+  // Readers that have released bytes which are in the ring, while somebody has
+  // retained them: the slot stays theirs until those are gone.
+  uint64_t viewed;
   weft_dlist_node_t node;
 } weft_channel_slot_t;
 
@@ -143,7 +146,7 @@ struct weft_part_reader {
   weft_end_t end;
   // --- Guarded by the lock ---
   // The value that is read next; the one that comes next, if the hub is
-  // elsewhere; and how many are leased.
+  // elsewhere; and how many are leased, or viewed.
   uint64_t next;
   uint64_t arriving;
   uint32_t leases;
@@ -353,6 +356,8 @@ void weft_part_give_back_locked(weft_part_t* part, weft_channel_slot_t* slot,
 // why if they did not do so themselves, else WEFT_OK; lent. No lock is held.
 void weft_part_end_readers(weft_part_t* part, uint64_t bits,
                            weft_status_t reason);
+// One lease less; with the last one the hub hears of a reader that has left.
+void weft_part_end_lease_locked(weft_part_reader_t* reader, weft_deed_t* deed);
 // Gives back what is here that a reader, which has left, has not read.
 void weft_part_skip_unread(weft_part_reader_t* reader);
 // These readers, which are elsewhere, have left, and hold nothing any more.
@@ -465,9 +470,12 @@ bool weft_ringed_has_locked(const weft_part_reader_t* reader);
 // be. The lock may be given back for a while. Errors: DATA_LOSS;
 // RESOURCE_EXHAUSTED: it can be tried again.
 weft_status_t weft_ringed_fetch_locked(weft_part_reader_t* reader);
-// These readers have released a value. Returns those whose cursor says so.
-uint64_t weft_ringed_release_locked(weft_part_t* part, uint64_t sequence,
-                                    uint64_t bits);
+// These readers have released what is in a slot. Returns those whose cursor
+// says so, now or once the bytes are gone that lie in the ring.
+uint64_t weft_ringed_release_locked(weft_part_t* part,
+                                    weft_channel_slot_t* slot, uint64_t bits);
+// Whether a slot has bytes that lie in the ring.
+bool weft_ringed_is_view(const weft_channel_slot_t* slot);
 // Whoever asks is to be told when a value can be written, or read; NULL: the
 // writer.
 // False: whoever it comes from knows it anyway.

@@ -15,6 +15,7 @@
 
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/container.h"
 #include "base/memory.h"
 #include "channel/part.h"
@@ -135,18 +136,73 @@ static bool read_word(weft_ring_kind_t kind, const void* data,
   return true;
 }
 
+// --- Bytes in the ring ------------------------------------------------------
+// Long ones are not copied: they are read where they lie. A slot is the
+// readers' until nobody has them any more.
+
+// Shorter ones are copied: that is cheaper than an object more.
+#define VIEW_BYTES 512
+
+typedef struct view {
+  weft_string_object_t text;
+  weft_part_t* part;
+  uint64_t sequence;
+  // Readers that have released it.
+  uint64_t bits;
+} view_t;
+
+static void view_destroy(weft_object_t* object);
+
+static const weft_object_vtable_t view_vtable = {
+    .destroy = view_destroy,
+    .kind = WEFT_KIND_BYTES,
+};
+
+static view_t* view_of(const weft_channel_slot_t* slot) {
+  bool is_view = weft_value_kind(slot->value) == WEFT_KIND_BYTES &&
+                 slot->value.as.object->vtable == &view_vtable;
+  return is_view ? (view_t*)(void*)slot->value.as.object : NULL;
+}
+
+bool weft_ringed_is_view(const weft_channel_slot_t* slot) {
+  return view_of(slot) != NULL;
+}
+
+static weft_status_t make_view(weft_part_t* part, uint64_t sequence,
+                               const void* data, uint32_t size_bytes,
+                               weft_value_t* out_value) {
+  view_t* view = weft_memory_allocate(part->allocator, sizeof(*view));
+  if (view == NULL) {
+    return weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED,
+                            "no memory to read a value of channel %s",
+                            part->name);
+  }
+  weft_bytes_view_init(&view->text, &view_vtable, data, size_bytes);
+  view->part = part;
+  view->sequence = sequence;
+  view->bits = 0;
+  weft_mutex_lock(&part->lock);
+  part->users++;
+  weft_mutex_unlock(&part->lock);
+  *out_value = weft_object_value(&view->text.object);
+  return WEFT_OK;
+}
+
 // What is in a slot. Owns: hands over a reference to either.
 // Errors: DATA_LOSS and others, for what no writer puts there;
 // RESOURCE_EXHAUSTED.
-static weft_status_t read_entry(const weft_part_t* part, weft_ring_kind_t kind,
-                                const void* data, uint32_t size_bytes,
-                                weft_status_t* out_error,
+static weft_status_t read_entry(weft_part_t* part, uint64_t sequence,
+                                weft_ring_kind_t kind, const void* data,
+                                uint32_t size_bytes, weft_status_t* out_error,
                                 weft_value_t* out_value) {
   switch (kind) {
     case WEFT_RING_STRING:
       return weft_string_create(part->allocator, data, size_bytes, out_value);
     case WEFT_RING_BYTES:
-      return weft_bytes_create(part->allocator, data, size_bytes, out_value);
+      return size_bytes < VIEW_BYTES
+                 ? weft_bytes_create(part->allocator, data, size_bytes,
+                                     out_value)
+                 : make_view(part, sequence, data, size_bytes, out_value);
     case WEFT_RING_VALUE:
     case WEFT_RING_ERROR:
       return decode(part, kind, data, size_bytes, out_error, out_value);
@@ -241,18 +297,16 @@ bool weft_ringed_has_locked(const weft_part_reader_t* reader) {
          kind != WEFT_RING_FRAME;
 }
 
-// Puts what was read into the slot, unless another reader has by now. Owns:
-// takes both over.
+// Puts what was read into the slot, and takes it over, unless another reader
+// has put it there by now.
 static weft_status_t keep_locked(weft_part_reader_t* reader,
-                                 weft_status_t error, weft_value_t value) {
+                                 weft_status_t* error, weft_value_t* value) {
   weft_part_t* part = reader->end.part;
   weft_channel_slot_t* slot = weft_part_slot(part, reader->next);
   uint64_t bit = weft_reader_bit(reader->end.number);
   if (slot->holders != 0) {
     bool is_same = slot->sequence == reader->next;
     slot->holders |= is_same ? bit : 0;
-    weft_value_release(value);
-    weft_status_release(error);
     return is_same ? WEFT_OK
                    : weft_status_make(
                          WEFT_STATUS_DATA_LOSS,
@@ -261,10 +315,12 @@ static weft_status_t keep_locked(weft_part_reader_t* reader,
                          part->name, (unsigned long long)reader->next,
                          (unsigned long long)slot->sequence);
   }
-  slot->value = value;
-  slot->error = error;
+  slot->value = *value;
+  slot->error = *error;
   slot->sequence = reader->next;
   slot->holders = bit;
+  *value = weft_none();
+  *error = WEFT_OK;
   return WEFT_OK;
 }
 
@@ -285,14 +341,14 @@ weft_status_t weft_ringed_fetch_locked(weft_part_reader_t* reader) {
   weft_ring_kind_t kind = WEFT_RING_NONE;
   uint32_t size_bytes = 0;
   const void* data = NULL;
-  weft_value_t value = weft_none();
-  weft_status_t error = WEFT_OK;
   if (slot->sequence == reader->next &&
       (slot->holders & weft_reader_bit(reader->end.number)) != 0) {
     return WEFT_OK;
   }
   weft_ring_look_t look =
       weft_ring_look(&part->ring, reader->next, &kind, &size_bytes, &data);
+  weft_value_t value = weft_none();
+  weft_status_t error = WEFT_OK;
   weft_status_t status = WEFT_OK;
   if (look != WEFT_RING_SHOWN) {
     status = weft_status_make(WEFT_STATUS_DATA_LOSS,
@@ -302,10 +358,17 @@ weft_status_t weft_ringed_fetch_locked(weft_part_reader_t* reader) {
                               reader->end.number);
   } else if (!read_word(kind, data, size_bytes, &value)) {
     weft_mutex_unlock(&part->lock);
-    status = read_entry(part, kind, data, size_bytes, &error, &value);
+    status =
+        read_entry(part, reader->next, kind, data, size_bytes, &error, &value);
     weft_mutex_lock(&part->lock);
   }
-  status = status == WEFT_OK ? keep_locked(reader, error, value) : status;
+  status = status == WEFT_OK ? keep_locked(reader, &error, &value) : status;
+  if (weft_value_is_counted(value) || error != WEFT_OK) {
+    weft_mutex_unlock(&part->lock);
+    weft_value_release(value);
+    weft_status_release(error);
+    weft_mutex_lock(&part->lock);
+  }
   if (status != WEFT_OK &&
       weft_status_code(status) != WEFT_STATUS_RESOURCE_EXHAUSTED) {
     give_up_locked(part, status);
@@ -317,10 +380,11 @@ weft_status_t weft_ringed_fetch_locked(weft_part_reader_t* reader) {
 static bool holds(const weft_part_reader_t* reader, uint64_t sequence) {
   const weft_channel_slot_t* slot = weft_part_slot(reader->end.part, sequence);
   return slot->sequence == sequence &&
-         (slot->holders & weft_reader_bit(reader->end.number)) != 0;
+         ((slot->holders | slot->viewed) &
+          weft_reader_bit(reader->end.number)) != 0;
 }
 
-static void release_locked(weft_part_reader_t* reader, uint64_t sequence) {
+static void pass_locked(weft_part_reader_t* reader, uint64_t sequence) {
   weft_part_t* part = reader->end.part;
   uint64_t before = reader->low;
   if (sequence != before) {
@@ -334,17 +398,45 @@ static void release_locked(weft_part_reader_t* reader, uint64_t sequence) {
       weft_cursor_release(reader->cursor, &part->ring, before, reader->low);
 }
 
-uint64_t weft_ringed_release_locked(weft_part_t* part, uint64_t sequence,
-                                    uint64_t bits) {
+uint64_t weft_ringed_release_locked(weft_part_t* part,
+                                    weft_channel_slot_t* slot, uint64_t bits) {
   uint64_t released = 0;
+  view_t* view = view_of(slot);
   for (uint64_t left = bits; left != 0; left &= left - 1) {
     uint32_t number = (uint32_t)__builtin_ctzll(left);
-    if (sequence >= part->readers[number].ring_from) {
-      release_locked(&part->readers[number], sequence);
-      released |= weft_reader_bit(number);
+    if (slot->sequence < part->readers[number].ring_from) {
+      continue;
+    }
+    released |= weft_reader_bit(number);
+    if (view == NULL) {
+      pass_locked(&part->readers[number], slot->sequence);
     }
   }
+  if (view != NULL) {
+    view->bits |= released;
+    slot->viewed |= released;
+  }
   return released;
+}
+
+// Nobody has the bytes any more: those who had released them have now.
+static void view_destroy(weft_object_t* object) {
+  view_t* view = (view_t*)(void*)object;
+  weft_part_t* part = view->part;
+  const weft_allocator_t* allocator = part->allocator;
+  weft_deed_t deed;
+  weft_deed_init(&deed);
+  weft_mutex_lock(&part->lock);
+  weft_part_slot(part, view->sequence)->viewed &= ~view->bits;
+  for (uint64_t left = view->bits; left != 0; left &= left - 1) {
+    weft_part_reader_t* reader = &part->readers[__builtin_ctzll(left)];
+    pass_locked(reader, view->sequence);
+    weft_part_end_lease_locked(reader, &deed);
+  }
+  weft_feed_tell_locked(part, &deed);
+  weft_part_leave_and_unlock(part);
+  weft_deed_do(&deed, allocator);
+  weft_memory_free(allocator, view, sizeof(*view));
 }
 
 // --- Waiting ----------------------------------------------------------------
@@ -431,7 +523,9 @@ static weft_status_t share(weft_runtime_t* runtime, size_t size_bytes,
   WEFT_RETURN_IF_ERROR(
       weft_tensor_create_shared(runtime, WEFT_UINT8, 1, shape, &tensor));
   // What is lent is not written to as a rule: this is what it is for.
-  *out_memory = (void*)(uintptr_t)weft_tensor_data(tensor);
+  void* memory = (void*)(uintptr_t)weft_tensor_data(tensor);
+  weft_assert(memory != NULL);
+  *out_memory = memory;
   *out_tensor = weft_tensor_into_value(tensor);
   return WEFT_OK;
 }

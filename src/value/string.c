@@ -37,10 +37,12 @@ static weft_status_t text_create(const weft_allocator_t* allocator,
   weft_object_init(&text->object, vtable, 1);
   text->allocator = from;
   text->length_bytes = length_bytes;
+  char* place = (char*)(text + 1);
+  text->data = place;
   if (data != NULL) {
-    memcpy(text->data, data, length_bytes);
+    memcpy(place, data, length_bytes);
   }
-  text->data[length_bytes] = '\0';
+  place[length_bytes] = '\0';
   *out_value = weft_object_value(&text->object);
   return WEFT_OK;
 }
@@ -110,8 +112,17 @@ weft_status_t weft_bytes_create_open(const weft_allocator_t* allocator,
   *out_data = NULL;
   WEFT_RETURN_IF_ERROR(
       text_create(allocator, &bytes_vtable, NULL, size_bytes, out_bytes));
-  *out_data = ((weft_string_object_t*)(void*)out_bytes->as.object)->data;
+  *out_data = (weft_string_object_t*)(void*)out_bytes->as.object + 1;
   return WEFT_OK;
+}
+
+void weft_bytes_view_init(weft_string_object_t* view,
+                          const weft_object_vtable_t* vtable, const void* data,
+                          size_t size_bytes) {
+  weft_object_init(&view->object, vtable, 1);
+  view->allocator = NULL;
+  view->length_bytes = size_bytes;
+  view->data = data;
 }
 
 weft_status_t weft_value_as_bytes(weft_value_t value, const void** out_data,

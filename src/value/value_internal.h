@@ -33,8 +33,8 @@ typedef struct weft_string_object {
   weft_object_t object;
   const weft_allocator_t* allocator;
   size_t length_bytes;
-  // A NUL follows, also behind bytes.
-  char data[];
+  // Behind the object, and a NUL behind them; of a view elsewhere, without one.
+  const char* data;
 } weft_string_object_t;
 
 // Of a string or bytes.
@@ -48,6 +48,12 @@ static inline const weft_string_object_t* weft_value_string(
 weft_status_t weft_bytes_create_open(const weft_allocator_t* allocator,
                                      size_t size_bytes, weft_value_t* out_bytes,
                                      void** out_data);
+
+// Bytes that lie elsewhere: whoever makes them frees the object in `destroy`,
+// of a table of kind BYTES.
+void weft_bytes_view_init(weft_string_object_t* view,
+                          const weft_object_vtable_t* vtable, const void* data,
+                          size_t size_bytes);
 
 // True when two strings, or two runs of bytes, are the same.
 bool weft_string_equal(const weft_string_object_t* a,
