@@ -651,7 +651,8 @@ void weft_ringed_receive_ring(weft_part_t* part, weft_peer_t* peer,
   void* memory = NULL;
   if (reader != NULL &&
       weft_status_ignore(share(peer->runtime, sizeof(weft_cursor_t), &cursor,
-                               &memory)) == WEFT_STATUS_OK) {
+                               &memory)) == WEFT_STATUS_OK &&
+      memory != NULL) {
     memset(memory, 0, sizeof(weft_cursor_t));
     weft_mutex_lock(&part->lock);
     bool takes = take_ring_locked(part, reader, &value, &cursor, memory);
