@@ -100,9 +100,7 @@ bool weft_ring_is_shown(const weft_ring_t* ring, uint64_t sequence) {
 }
 
 weft_ring_look_t weft_ring_look(const weft_ring_t* ring, uint64_t sequence,
-                                weft_ring_kind_t* out_kind,
-                                uint32_t* out_size_bytes,
-                                const void** out_data) {
+                                weft_ring_content_t* out_content) {
   const weft_ring_slot_t* slot = slot_of(ring, sequence);
   // Acquire: pairs with the store in `weft_ring_show`.
   uint64_t shown = atomic_load_explicit(&slot->shown, memory_order_acquire);
@@ -118,9 +116,11 @@ weft_ring_look_t weft_ring_look(const weft_ring_t* ring, uint64_t sequence,
       size_bytes > ring->slot_bytes) {
     return WEFT_RING_OVERWRITTEN;
   }
-  *out_kind = (weft_ring_kind_t)kind;
-  *out_size_bytes = size_bytes;
-  *out_data = slot + 1;
+  *out_content = (weft_ring_content_t){
+      .kind = (weft_ring_kind_t)kind,
+      .size_bytes = size_bytes,
+      .data = slot + 1,
+  };
   return WEFT_RING_SHOWN;
 }
 

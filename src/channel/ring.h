@@ -131,13 +131,17 @@ typedef enum weft_ring_look {
   WEFT_RING_OVERWRITTEN
 } weft_ring_look_t;
 
-// What there is of a value. `out_kind` and `out_size_bytes` are checked, and
-// `out_data` has that many bytes; they may change at any time if the writer's
-// process means harm.
+// What is in a slot: checked, but for the bytes, which may change at any time
+// if the writer's process means harm.
+typedef struct weft_ring_content {
+  weft_ring_kind_t kind;
+  uint32_t size_bytes;
+  const void* data;
+} weft_ring_content_t;
+
+// What there is of a value. Sets `out_content` when it is SHOWN.
 weft_ring_look_t weft_ring_look(const weft_ring_t* ring, uint64_t sequence,
-                                weft_ring_kind_t* out_kind,
-                                uint32_t* out_size_bytes,
-                                const void** out_data);
+                                weft_ring_content_t* out_content);
 // Whether there is anything new to look at.
 bool weft_ring_is_shown(const weft_ring_t* ring, uint64_t sequence);
 void weft_cursor_announce(weft_cursor_t* cursor, uint64_t sequence);

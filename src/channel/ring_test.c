@@ -44,15 +44,12 @@ static void put(const pair_t* pair, uint64_t sequence) {
 
 static weft_ring_look_t look(const pair_t* pair, uint64_t sequence,
                              uint64_t* out_number) {
-  weft_ring_kind_t kind = WEFT_RING_NONE;
-  uint32_t size_bytes = 0;
-  const void* data = NULL;
-  weft_ring_look_t found =
-      weft_ring_look(&pair->ring, sequence, &kind, &size_bytes, &data);
+  weft_ring_content_t content;
+  weft_ring_look_t found = weft_ring_look(&pair->ring, sequence, &content);
   if (found == WEFT_RING_SHOWN) {
-    assert_int_equal(kind, WEFT_RING_INT64);
-    assert_int_equal(size_bytes, sizeof(*out_number));
-    memcpy(out_number, data, sizeof(*out_number));
+    assert_int_equal(content.kind, WEFT_RING_INT64);
+    assert_int_equal(content.size_bytes, sizeof(*out_number));
+    memcpy(out_number, content.data, sizeof(*out_number));
   }
   return found;
 }

@@ -94,9 +94,10 @@ bool weft_ringed_encode(const weft_part_t* part, weft_value_t value,
   return fits;
 }
 
-static weft_status_t decode(const weft_part_t* part, weft_ring_kind_t kind,
-                            const void* data, uint32_t size_bytes,
+static weft_status_t decode(const weft_part_t* part,
+                            const weft_ring_content_t* content,
                             weft_status_t* out_error, weft_value_t* out_value) {
+  uint32_t size_bytes = content->size_bytes;
   // Another process may change what is in the slot while it is read.
   void* copy = weft_memory_allocate(part->allocator, size_bytes + 1);
   if (copy == NULL) {
@@ -104,11 +105,11 @@ static weft_status_t decode(const weft_part_t* part, weft_ring_kind_t kind,
                             "no memory to read a value of channel %s",
                             part->name);
   }
-  memcpy(copy, data, size_bytes);
+  memcpy(copy, content->data, size_bytes);
   const weft_body_t body = {.data = copy, .size_bytes = size_bytes};
   weft_decoder_t decoder;
   weft_decoder_init(&decoder, part->allocator, NULL, NULL, &body);
-  weft_status_t status = kind == WEFT_RING_ERROR
+  weft_status_t status = content->kind == WEFT_RING_ERROR
                              ? weft_decode_status(&decoder, out_error)
                              : weft_decode_value(&decoder, out_value);
   status = status == WEFT_OK ? weft_decoder_finish(&decoder) : status;
@@ -117,18 +118,19 @@ static weft_status_t decode(const weft_part_t* part, weft_ring_kind_t kind,
 }
 
 // A value that an entry of 8 bytes stands for; false for all others.
-static bool read_word(weft_ring_kind_t kind, const void* data,
-                      uint32_t size_bytes, weft_value_t* out_value) {
+static bool read_word(const weft_ring_content_t* content,
+                      weft_value_t* out_value) {
+  weft_ring_kind_t kind = content->kind;
   uint64_t word = 0;
   double number;
   if (kind == WEFT_RING_NONE) {
     *out_value = weft_none();
     return true;
   }
-  if (kind > WEFT_RING_FLOAT64 || size_bytes != sizeof(word)) {
+  if (kind > WEFT_RING_FLOAT64 || content->size_bytes != sizeof(word)) {
     return false;
   }
-  memcpy(&word, data, sizeof(word));
+  memcpy(&word, content->data, sizeof(word));
   memcpy(&number, &word, sizeof(number));
   *out_value = kind == WEFT_RING_BOOL    ? weft_bool(word != 0)
                : kind == WEFT_RING_INT64 ? weft_int64((int64_t)word)
@@ -169,7 +171,7 @@ bool weft_ringed_is_view(const weft_channel_slot_t* slot) {
 }
 
 static weft_status_t make_view(weft_part_t* part, uint64_t sequence,
-                               const void* data, uint32_t size_bytes,
+                               const weft_ring_content_t* content,
                                weft_value_t* out_value) {
   view_t* view = weft_memory_allocate(part->allocator, sizeof(*view));
   if (view == NULL) {
@@ -177,7 +179,8 @@ static weft_status_t make_view(weft_part_t* part, uint64_t sequence,
                             "no memory to read a value of channel %s",
                             part->name);
   }
-  weft_bytes_view_init(&view->text, &view_vtable, data, size_bytes);
+  weft_bytes_view_init(&view->text, &view_vtable, content->data,
+                       content->size_bytes);
   view->part = part;
   view->sequence = sequence;
   view->bits = 0;
@@ -192,20 +195,22 @@ static weft_status_t make_view(weft_part_t* part, uint64_t sequence,
 // Errors: DATA_LOSS and others, for what no writer puts there;
 // RESOURCE_EXHAUSTED.
 static weft_status_t read_entry(weft_part_t* part, uint64_t sequence,
-                                weft_ring_kind_t kind, const void* data,
-                                uint32_t size_bytes, weft_status_t* out_error,
+                                const weft_ring_content_t* content,
+                                weft_status_t* out_error,
                                 weft_value_t* out_value) {
-  switch (kind) {
+  const void* data = content->data;
+  uint32_t size_bytes = content->size_bytes;
+  switch (content->kind) {
     case WEFT_RING_STRING:
       return weft_string_create(part->allocator, data, size_bytes, out_value);
     case WEFT_RING_BYTES:
       return size_bytes < VIEW_BYTES
                  ? weft_bytes_create(part->allocator, data, size_bytes,
                                      out_value)
-                 : make_view(part, sequence, data, size_bytes, out_value);
+                 : make_view(part, sequence, content, out_value);
     case WEFT_RING_VALUE:
     case WEFT_RING_ERROR:
-      return decode(part, kind, data, size_bytes, out_error, out_value);
+      return decode(part, content, out_error, out_value);
     default:
       return weft_status_make(WEFT_STATUS_DATA_LOSS,
                               "channel %s: %u bytes in a slot mean nothing",
@@ -279,22 +284,21 @@ static bool reads_from_ring(const weft_part_reader_t* reader) {
   return reader->next >= reader->ring_from;
 }
 
-// What the ring has for a reader that reads from it; FRAME: nothing, for it
-// comes by one.
-static weft_ring_look_t look_at_next(const weft_part_reader_t* reader,
-                                     weft_ring_kind_t* out_kind) {
-  uint32_t size_bytes;
-  const void* data;
-  *out_kind = WEFT_RING_NONE;
-  return weft_ring_look(&reader->end.part->ring, reader->next, out_kind,
-                        &size_bytes, &data);
+bool weft_ringed_has_locked(const weft_part_reader_t* reader) {
+  weft_ring_content_t content = {.kind = WEFT_RING_NONE};
+  return reads_from_ring(reader) &&
+         weft_ring_look(&reader->end.part->ring, reader->next, &content) !=
+             WEFT_RING_EMPTY &&
+         content.kind != WEFT_RING_FRAME;
 }
 
-bool weft_ringed_has_locked(const weft_part_reader_t* reader) {
-  weft_ring_kind_t kind;
-  return reads_from_ring(reader) &&
-         look_at_next(reader, &kind) != WEFT_RING_EMPTY &&
-         kind != WEFT_RING_FRAME;
+// Whether what comes next comes by a frame.
+static bool comes_by_frame(const weft_part_reader_t* reader) {
+  weft_ring_content_t content = {.kind = WEFT_RING_NONE};
+  return !reads_from_ring(reader) ||
+         (weft_ring_look(&reader->end.part->ring, reader->next, &content) ==
+              WEFT_RING_SHOWN &&
+          content.kind == WEFT_RING_FRAME);
 }
 
 // Puts what was read into the slot, and takes it over, unless another reader
@@ -338,15 +342,12 @@ static void give_up_locked(weft_part_t* part, weft_status_t why) {
 weft_status_t weft_ringed_fetch_locked(weft_part_reader_t* reader) {
   weft_part_t* part = reader->end.part;
   const weft_channel_slot_t* slot = weft_part_slot(part, reader->next);
-  weft_ring_kind_t kind = WEFT_RING_NONE;
-  uint32_t size_bytes = 0;
-  const void* data = NULL;
   if (slot->sequence == reader->next &&
       (slot->holders & weft_reader_bit(reader->end.number)) != 0) {
     return WEFT_OK;
   }
-  weft_ring_look_t look =
-      weft_ring_look(&part->ring, reader->next, &kind, &size_bytes, &data);
+  weft_ring_content_t content;
+  weft_ring_look_t look = weft_ring_look(&part->ring, reader->next, &content);
   weft_value_t value = weft_none();
   weft_status_t error = WEFT_OK;
   weft_status_t status = WEFT_OK;
@@ -356,10 +357,9 @@ weft_status_t weft_ringed_fetch_locked(weft_part_reader_t* reader) {
                               "reader %u had read it",
                               part->name, (unsigned long long)reader->next,
                               reader->end.number);
-  } else if (!read_word(kind, data, size_bytes, &value)) {
+  } else if (!read_word(&content, &value)) {
     weft_mutex_unlock(&part->lock);
-    status =
-        read_entry(part, reader->next, kind, data, size_bytes, &error, &value);
+    status = read_entry(part, reader->next, &content, &error, &value);
     weft_mutex_lock(&part->lock);
   }
   status = status == WEFT_OK ? keep_locked(reader, &error, &value) : status;
@@ -486,11 +486,7 @@ weft_watch_t* weft_ringed_watch_locked(weft_part_t* part,
                                        weft_ring_watch_t* watch) {
   watch->ring = part->ring;
   if (reader != NULL) {
-    weft_ring_kind_t kind;
-    if (!reads_from_ring(reader) ||
-        (look_at_next(reader, &kind) == WEFT_RING_SHOWN &&
-         kind == WEFT_RING_FRAME)) {
-      // What it waits for comes by a frame.
+    if (comes_by_frame(reader)) {
       return NULL;
     }
     watch->watch = (weft_watch_t){is_written, announce_read};
