@@ -260,7 +260,7 @@ static inline bool weft_end_is_free(const weft_end_t* end) {
 
 static inline weft_channel_slot_t* weft_part_slot(const weft_part_t* part,
                                                   uint64_t sequence) {
-  return &part->slots[sequence % part->slot_count];
+  return &part->slots[weft_ring_index(sequence, part->slot_count)];
 }
 
 // `number` is at most WEFT_END_WRITER.

@@ -46,7 +46,8 @@ weft_ring_t weft_ring_find(void* memory, size_t size_bytes,
 
 static weft_ring_slot_t* slot_of(const weft_ring_t* ring, uint64_t sequence) {
   char* slots = (char*)(ring->head + 1);
-  return (weft_ring_slot_t*)(void*)(slots + (sequence % ring->slot_count) *
+  return (weft_ring_slot_t*)(void*)(slots + weft_ring_index(sequence,
+                                                            ring->slot_count) *
                                                 ring->stride_bytes);
 }
 

@@ -94,6 +94,13 @@ typedef struct weft_cursor {
   char end[WEFT_RING_LINE_BYTES - sizeof(uint64_t)];
 } weft_cursor_t;
 
+// Which of `slot_count` slots a value is in. A division takes as long as all
+// else of a write, and the number is a power of two as a rule.
+static inline uint64_t weft_ring_index(uint64_t sequence, uint32_t slot_count) {
+  return (slot_count & (slot_count - 1)) == 0 ? sequence & (slot_count - 1)
+                                              : sequence % slot_count;
+}
+
 // The memory that a ring takes. Cannot overflow within the limits of channels.
 size_t weft_ring_bytes(uint32_t slot_count, uint32_t slot_bytes);
 
