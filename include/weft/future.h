@@ -209,8 +209,9 @@ weft_future_result(weft_future_t* future, weft_value_t* out_value);
 // RESOURCE_EXHAUSTED when a handler waits and no spare thread is left; CLOSED
 // when the runtime was destroyed; FORKED in a child process.
 // A circle through other processes is found a little later: a call of it, or a
-// future that came from another process, then has the outcome DEADLOCK. One
-// that any of several futures could open is found when one of them is left.
+// future that came from another process, then has the outcome DEADLOCK. Where
+// any of several futures could open it (a value that of `any`, an error that of
+// `join` or `merge`) it is one when all that are left lead back.
 // In a handler the deadline is cut to what is left of the handler's own.
 // The worker's place goes to a spare thread meanwhile; no other handler runs
 // on this stack.

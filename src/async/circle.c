@@ -31,10 +31,14 @@ static void describe_future(const weft_future_t* future, char* text) {
   }
 }
 
+static uint64_t scramble(uint64_t number) {
+  number *= UINT64_C(0x9e3779b97f4a7c15);
+  return number ^ number >> 29;
+}
+
 // Adds something to the digest of the trail.
 static void mix(weft_circle_t* circle, uint64_t what) {
-  uint64_t digest = (circle->digest ^ what) * UINT64_C(0x9e3779b97f4a7c15);
-  circle->digest = digest ^ digest >> 29;
+  circle->digest = scramble(circle->digest ^ what);
 }
 
 static void add_activity(weft_circle_t* circle,
@@ -74,12 +78,36 @@ static bool is_held(const weft_circle_t* circle, const weft_future_t* future) {
   return false;
 }
 
+uint64_t weft_circle_name(const weft_circle_t* circle,
+                          const weft_future_t* future) {
+  return scramble(scramble(circle->secret ^ (uintptr_t)future) +
+                  circle->secret);
+}
+
+static bool was_passed(const weft_circle_t* circle,
+                       const weft_future_t* future) {
+  uint64_t name = weft_circle_name(circle, future);
+  for (uint32_t i = 0; i < circle->passed_count; i++) {
+    if (circle->passed[i] == name) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// Notes a branch that need not be followed further. The order of branches does
+// not matter.
+static void close_branch(weft_circle_t* circle) {
+  circle->closed += scramble(circle->digest);
+}
+
 // Where a step of the trail leads.
 typedef enum step {
   // To a future that can be completed, or too far.
   AT_END,
-  // To the goal, or to a future of several sources that the trail comes from:
-  // that one is stuck if this step is.
+  // To the goal, to another runtime if trails are followed to there, or to a
+  // future of several sources that the trail comes from: that one is stuck if
+  // this step is.
   AT_GOAL,
   // To a future whose LOCK is held now.
   ENTERED
@@ -88,7 +116,12 @@ typedef enum step {
 // Goes to the next future on the trail, while `from` (NULL for none) is held.
 static step_t enter(weft_circle_t* circle, weft_future_t* future,
                     const weft_future_t* from) {
-  if (future == circle->goal_future || is_held(circle, future)) {
+  if (future == circle->goal_future) {
+    circle->has_reached = true;
+    return AT_GOAL;
+  }
+  if (is_held(circle, future)) {
+    close_branch(circle);
     return AT_GOAL;
   }
   // Futures of another runtime have a graph, and a lock of it, of their own.
@@ -135,15 +168,15 @@ static bool is_early(weft_early_t early, weft_future_state_t state) {
 
 static bool search_several(weft_circle_t* circle, weft_future_t* future);
 
-// Comes to a future, whose LOCK is held, that nothing here stands in the way
-// of.
-static void look_across(weft_circle_t* circle, weft_future_t* future) {
-  if (future->class->is_elsewhere) {
-    circle->crosses = true;
-    if (circle->on_crossing != NULL) {
-      circle->on_crossing(circle, future);
-    }
+// Comes to a future, whose LOCK is held, that another runtime makes.
+static step_t cross(weft_circle_t* circle, weft_future_t* future) {
+  circle->crosses = true;
+  if (circle->on_crossing == NULL) {
+    return AT_END;
   }
+  circle->on_crossing(circle, future);
+  circle->crossing_count++;
+  return AT_GOAL;
 }
 
 // Goes from a future, whose LOCK is held, to its producer, to what that waits
@@ -157,6 +190,7 @@ static step_t pass_producer(weft_circle_t* circle, weft_future_t* future,
   }
   add_activity(circle, activity);
   if (activity == circle->goal_activity) {
+    circle->has_reached = true;
     return AT_GOAL;
   }
   *out_next = activity->waiting_for;
@@ -175,11 +209,11 @@ static step_t advance(weft_circle_t* circle, weft_future_t* future,
     return is_stuck ? AT_GOAL : AT_END;
   }
   *out_next = obstacle(future);
-  if (*out_next == NULL) {
-    look_across(circle, future);
+  if (*out_next == NULL && !future->class->is_elsewhere) {
     return pass_producer(circle, future, out_next);
   }
-  step_t step = enter(circle, *out_next, future);
+  step_t step = *out_next != NULL ? enter(circle, *out_next, future)
+                                  : cross(circle, future);
   leave(future);
   return step;
 }
@@ -198,20 +232,99 @@ static bool search(weft_circle_t* circle, weft_future_t* future) {
   return walk(circle, enter(circle, future, NULL), future);
 }
 
-// True when a future of several sources, whose LOCK is held, needs each that is
-// left.
-static bool needs_each(const weft_future_t* future) {
-  weft_early_t early = future->class->early;
+// --- Several sources --------------------------------------------------------
+
+// How many sources of a future, whose LOCK is held, have no outcome.
+static uint32_t count_left(const weft_future_t* future) {
   uint32_t left = 0;
-  bool is_over = false;
   weft_future_t* source = future->class->source(future, 0);
   for (uint32_t i = 1; source != NULL; i++) {
-    weft_future_state_t state = weft_future_state(source);
-    left += state < WEFT_FUTURE_READY ? 1 : 0;
-    is_over = is_over || (state >= WEFT_FUTURE_READY && is_early(early, state));
+    left += weft_future_state(source) < WEFT_FUTURE_READY ? 1 : 0;
     source = future->class->source(future, i);
   }
-  return early == WEFT_EARLY_NEVER || (left == 1 && !is_over);
+  return left;
+}
+
+// How the sources that are left are followed.
+typedef enum way {
+  // Each, whatever comes of the others.
+  EACH,
+  // Each, until one leads nowhere, or has ended the wait.
+  ALL,
+  // Each, until one leads to the goal.
+  UNTIL_GOAL
+} way_t;
+
+// Follows sources that are left: `count` of them, from number `first` on. True
+// when the last one that was followed leads to the goal.
+// NOLINTNEXTLINE(misc-no-recursion): at most WEFT_CIRCLE_DEPTH deep.
+static bool follow_sources(weft_circle_t* circle, weft_future_t* future,
+                           way_t way, uint32_t first, uint32_t count) {
+  size_t mark = circle->trail.length;
+  uint64_t digest = circle->digest;
+  bool is_goal = false;
+  bool is_decided = false;
+  uint32_t place = 0;
+  weft_future_t* source = future->class->source(future, 0);
+  for (uint32_t i = 1; source != NULL && !is_decided; i++) {
+    weft_future_state_t state = weft_future_state(source);
+    bool is_left = state < WEFT_FUTURE_READY;
+    if (is_left && place >= first && place - first < count) {
+      cut_text(circle, mark);
+      circle->digest = digest;
+      bool had_reached = circle->has_reached;
+      is_goal = search(circle, source);
+      circle->has_reached = is_goal ? circle->has_reached : had_reached;
+      is_decided = way != EACH && is_goal == (way == UNTIL_GOAL);
+    } else if (!is_left && is_early(future->class->early, state)) {
+      is_goal = false;
+      is_decided = true;
+    }
+    place += is_left ? 1 : 0;
+    source = future->class->source(future, i);
+  }
+  return is_goal;
+}
+
+// Finds the bundle of a future that any of its sources can complete.
+static bool follow_bundle(weft_circle_t* circle, weft_future_t* future) {
+  bool is_outer = !circle->is_bundle;
+  uint32_t first = circle->crossing_count;
+  circle->is_bundle = true;
+  circle->closed = is_outer ? 0 : circle->closed;
+  bool is_whole = follow_sources(circle, future, ALL, 0, UINT32_MAX);
+  if (is_outer) {
+    circle->is_bundle = false;
+    circle->on_bundle(circle, first, is_whole);
+  }
+  return is_whole;
+}
+
+// A number for where the trail is, another one each turn.
+static uint32_t choose(const weft_circle_t* circle) {
+  uint64_t choice = scramble(circle->turn);
+  choice = scramble(choice ^ circle->runtime->rank);
+  choice = scramble(choice ^ (circle->passed_count + circle->held_count));
+  return (uint32_t)(scramble(choice ^ circle->crossing_count) >> 32);
+}
+
+// Of `weft_circle_follow`.
+static bool follow_several(weft_circle_t* circle, weft_future_t* future) {
+  if (was_passed(circle, future)) {
+    close_branch(circle);
+    return true;
+  }
+  uint32_t left = count_left(future);
+  if (left == 0) {
+    return false;
+  }
+  if (left > 1 && future->class->early != WEFT_EARLY_NEVER) {
+    return follow_bundle(circle, future);
+  }
+  if (!circle->is_bundle) {
+    return follow_sources(circle, future, EACH, 0, UINT32_MAX);
+  }
+  return follow_sources(circle, future, EACH, choose(circle) % left, 1);
 }
 
 // A future that needs all of its sources is stuck when one of them is; a
@@ -220,29 +333,14 @@ static bool search_several(weft_circle_t* circle, weft_future_t* future) {
   weft_early_t early = future->class->early;
   // Not all that is there may be looked at.
   circle->crosses = circle->crosses || early != WEFT_EARLY_NEVER;
-  if (circle->held_count == WEFT_CIRCLE_DEPTH ||
-      (circle->on_crossing != NULL && !needs_each(future))) {
+  if (circle->held_count == WEFT_CIRCLE_DEPTH) {
     return false;
   }
   circle->held[circle->held_count++] = future;
-  size_t mark = circle->trail.length;
-  uint64_t digest = circle->digest;
-  bool is_stuck = false;
-  bool is_decided = false;
-  weft_future_t* source = future->class->source(future, 0);
-  for (uint32_t i = 1; source != NULL && !is_decided; i++) {
-    weft_future_state_t state = weft_future_state(source);
-    if (state < WEFT_FUTURE_READY) {
-      cut_text(circle, mark);
-      circle->digest = digest;
-      is_stuck = search(circle, source);
-      is_decided = is_stuck == (early == WEFT_EARLY_NEVER);
-    } else if (is_early(early, state)) {
-      is_stuck = false;
-      is_decided = true;
-    }
-    source = future->class->source(future, i);
-  }
+  way_t way = early == WEFT_EARLY_NEVER ? UNTIL_GOAL : ALL;
+  bool is_stuck = circle->on_crossing != NULL
+                      ? follow_several(circle, future)
+                      : follow_sources(circle, future, way, 0, UINT32_MAX);
   circle->held_count--;
   return is_stuck;
 }
@@ -273,7 +371,9 @@ bool weft_circle_search(weft_circle_t* circle, weft_future_t* future) {
       !is_followed(circle->goal_future)) {
     return false;
   }
-  if (!search(circle, future)) {
+  // What is stuck without the goal is another circle, and not for this wait to
+  // open.
+  if (!search(circle, future) || !circle->has_reached) {
     return false;
   }
   if (circle->goal_future != NULL) {
@@ -292,7 +392,8 @@ bool weft_circle_is_stuck(weft_circle_t* circle, weft_future_t* future) {
   if (!is_followed(future) || enter(circle, future, NULL) != ENTERED) {
     return false;
   }
-  bool is_stuck = search_several(circle, future);
+  circle->goal_future = future;
+  bool is_stuck = search_several(circle, future) && circle->has_reached;
   leave(future);
   if (is_stuck) {
     describe_future(future, circle->goal);
@@ -310,8 +411,12 @@ void weft_circle_follow(weft_circle_t* circle, weft_future_t* future) {
   if (future->class->is_elsewhere) {
     add_future(circle, future);
   }
+  bool is_bundle = circle->is_bundle;
   step = advance(circle, future, &future);
-  (void)walk(circle, step, future);
+  bool is_whole = walk(circle, step, future);
+  if (is_bundle) {
+    circle->on_bundle(circle, 0, is_whole);
+  }
 }
 
 void weft_circle_notice(const weft_circle_t* circle) {

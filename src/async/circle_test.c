@@ -324,6 +324,33 @@ static void a_circle_that_an_outcome_closes_fails_what_is_stuck(void** state) {
   }
 }
 
+// The circle ends with a deadline; it is for whoever is in it to be told.
+static void who_waits_for_a_circle_is_not_part_of_it(void** state) {
+  weft_runtime_t* runtime = weft_future_kit_runtime(state);
+  actor_t inside = make_actor("inside");
+  actor_t outside = make_actor("outside");
+  weft_pair_t mine = weft_pair(runtime);
+  weft_pair_t same = weft_pair(runtime);
+  weft_pair_t result = weft_pair(runtime);
+  mine.future->producer = &inside.activity;
+  same.future->producer = &inside.activity;
+  result.future->producer = &inside.activity;
+  weft_future_t* futures[] = {mine.future, same.future};
+  weft_future_t* join;
+  weft_kit_assert_ok(weft_future_join(runtime, futures, 2, &join));
+  inside.activity.waiting_for = join;
+  weft_kit_assert_status(WEFT_STATUS_DEADLINE_EXCEEDED,
+                         wait_as(&outside, result.future, 1000000));
+  inside.activity.waiting_for = NULL;
+  mine.future->producer = NULL;
+  same.future->producer = NULL;
+  result.future->producer = NULL;
+  weft_future_release(join);
+  weft_pair_release(&mine);
+  weft_pair_release(&same);
+  weft_pair_release(&result);
+}
+
 // Each of three waits for whichever of the other two comes first.
 static weft_status_t end_soon(weft_runtime_t* runtime, void* user,
                               const weft_value_t* arguments,
@@ -489,6 +516,7 @@ int main(void) {
       WEFT_FUTURE_TEST(
           futures_of_several_sources_are_stuck_when_nothing_can_end_them),
       WEFT_FUTURE_TEST(a_circle_that_an_outcome_closes_fails_what_is_stuck),
+      WEFT_FUTURE_TEST(who_waits_for_a_circle_is_not_part_of_it),
       WEFT_FUTURE_TEST(a_function_may_end_while_a_search_names_it),
       WEFT_FUTURE_TEST(a_knot_is_a_circle_too),
       WEFT_FUTURE_TEST(a_search_has_an_end),

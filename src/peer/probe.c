@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-#include "async/circle.h"
 #include "peer/remote.h"
+#include "peer/trail.h"
 #include "sys/local.h"
 
 // Ticks without a finding are further and further apart, up to this; then they
@@ -16,125 +16,19 @@
 // How often the same must come back.
 #define ROUNDS 2
 #define ROUNDS_OUTRANKED 6
-// Branches of one trail that are followed at a time, and calls of one peer that
-// are looked at in one tick.
-#define EXIT_LIMIT 16
+// Calls of one peer that are looked at in one tick.
 #define LOOK_LIMIT 64
-// Of the text about one runtime's part of the trail. Units: bytes.
-#define PART_BYTES 512
 // Probes of one peer that are dealt with in one tick.
 #define PEER_LIMIT 512
 
-// --- Trails -----------------------------------------------------------------
-
-// An edge at the end of a trail.
-typedef struct exit {
-  // With a reference.
-  weft_future_t* future;
-  weft_origin_name_t edge;
-  uint64_t digest;
-} exit_t;
-
-typedef struct trail {
-  weft_peers_t* peers;
-  weft_future_t* future;
-  uint64_t digest;
-  // How many edges there are, and those from `first` on.
-  uint32_t seen;
-  uint32_t first;
-  uint32_t count;
-  exit_t exits[EXIT_LIMIT];
-  // What the trail to one of them went over.
-  uint32_t told;
-  char text[PART_BYTES];
-} trail_t;
-
-static bool edge_of(const weft_peers_t* peers, weft_future_t* future,
-                    weft_origin_name_t* out_edge) {
-  return weft_import_origin(future, out_edge) ||
-         peers->events->origin(future, out_edge);
-}
-
-static void crossed(weft_circle_t* circle, weft_future_t* future) {
-  trail_t* trail = circle->user;
-  uint32_t index = trail->seen++;
-  if (index < trail->first || trail->count == EXIT_LIMIT) {
-    return;
-  }
-  exit_t exit = {.future = future, .digest = circle->digest};
-  if (!edge_of(trail->peers, future, &exit.edge)) {
-    return;
-  }
-  if (trail->count == trail->told) {
-    weft_text_writer_t text =
-        weft_text_writer_make(trail->text, sizeof(trail->text));
-    weft_text_append(&text, "%s", circle->text);
-  }
-  // It has no outcome, so it is held by whoever will complete it.
-  weft_future_retain(future);
-  trail->exits[trail->count++] = exit;
-}
-
-static void clear(trail_t* trail) {
-  for (uint32_t i = 0; i < trail->count; i++) {
-    weft_future_release(trail->exits[i].future);
-  }
-  trail->count = 0;
-}
-
-static void walk(trail_t* trail, uint32_t first, uint32_t told) {
-  weft_circle_t circle;
-  weft_circle_init(&circle, NULL, NULL);
-  circle.on_crossing = crossed;
-  circle.user = trail;
-  circle.digest = trail->digest ^ trail->peers->prober.secret;
-  trail->seen = 0;
-  trail->first = first;
-  trail->count = 0;
-  trail->told = told;
-  weft_mutex_t* graph = weft_async_graph_lock(trail->peers->runtime);
-  weft_mutex_lock(graph);
-  weft_circle_follow(&circle, trail->future);
-  weft_mutex_unlock(graph);
-}
-
-// Finds the edges that a future leads to, to be cleared. Of many, `turn`
-// chooses some.
-static void follow(trail_t* trail, weft_peers_t* peers, weft_future_t* future,
-                   uint64_t digest, uint32_t turn) {
-  trail->peers = peers;
-  trail->future = future;
-  trail->digest = digest;
-  walk(trail, 0, 0);
-  if (trail->seen > EXIT_LIMIT) {
-    uint32_t parts = (trail->seen + EXIT_LIMIT - 1) / EXIT_LIMIT;
-    clear(trail);
-    walk(trail, turn % parts * EXIT_LIMIT, 0);
-  }
-}
-
-// What the trail to one of the edges went over. Of another than the first it
-// is found anew, and may have changed meanwhile, for what it is worth as text.
-static const char* tell(trail_t* trail, uint32_t index) {
-  if (index != trail->told) {
-    trail_t again = {
-        .peers = trail->peers,
-        .future = trail->future,
-        .digest = trail->digest,
-    };
-    walk(&again, trail->first, index);
-    clear(&again);
-    memcpy(trail->text, again.text, sizeof(trail->text));
-    trail->told = index;
-  }
-  return trail->text;
-}
-
 // --- Sending ----------------------------------------------------------------
 
+// A probe on its way.
 typedef struct probe {
   weft_holder_t asker;
   uint64_t question;
+  uint64_t token;
+  uint64_t group;
   uint64_t digest;
   uint32_t steps;
   uint32_t share;
@@ -143,11 +37,20 @@ typedef struct probe {
   // Lent.
   const char* text;
   size_t text_bytes;
+  uint64_t passed[WEFT_PROBE_PASSED];
+  uint32_t passed_count;
 } probe_t;
 
 // Numbers that are sent are written as int64, of one length whatever they are.
+#define NUMBER_BIT (UINT64_C(1) << 61)
+
 static uint64_t as_number(uint64_t number) {
-  return number >> 2 | UINT64_C(1) << 61;
+  return number >> 2 | NUMBER_BIT;
+}
+
+// Of a token only the sum counts.
+static uint64_t as_token(uint64_t token) {
+  return (token & (NUMBER_BIT - 1)) | NUMBER_BIT;
 }
 
 static void write(weft_peer_t* peer, weft_parcel_t* parcel) {
@@ -162,9 +65,11 @@ static void write(weft_peer_t* peer, weft_parcel_t* parcel) {
   weft_mutex_unlock(&peer->lock);
 }
 
-// The text of a trail, with what one runtime adds.
-static weft_status_t join_text(weft_runtime_t* runtime, const probe_t* probe,
-                               const char* part, weft_value_t* out_text) {
+// The text of a trail, with what one runtime adds. Here and below `noinline`
+// bounds the stack of a frame.
+static __attribute__((noinline)) weft_status_t join_text(
+    weft_runtime_t* runtime, const probe_t* probe, const char* part,
+    weft_value_t* out_text) {
   char text[WEFT_PROBE_TEXT_BYTES];
   weft_text_writer_t writer = weft_text_writer_make(text, sizeof(text));
   weft_text_append(&writer, "%.*s%s%s", (int)probe->text_bytes, probe->text,
@@ -172,25 +77,29 @@ static weft_status_t join_text(weft_runtime_t* runtime, const probe_t* probe,
   return weft_bytes_create(runtime->allocator, text, strlen(text), out_text);
 }
 
-// Sends a probe along an edge, or drops it.
-static void send(const weft_origin_name_t* edge, const probe_t* probe,
-                 const char* part) {
-  weft_value_t text;
-  weft_status_t status = join_text(edge->peer->runtime, probe, part, &text);
-  if (status != WEFT_OK) {
-    weft_status_release(status);
-    return;
-  }
+// What is sent, and where.
+typedef struct letter {
+  weft_peer_t* peer;
+  int64_t kind;
+  uint64_t id;
+} letter_t;
+
+static weft_status_t pack(const letter_t* letter, const probe_t* probe,
+                          weft_value_t text, weft_value_t names,
+                          weft_parcel_t* out_parcel) {
   const weft_value_t values[WEFT_PROBE_VALUES] = {
-      [WEFT_PROBE_KIND] = weft_int64(edge->kind),
+      [WEFT_PROBE_KIND] = weft_int64(letter->kind),
       [WEFT_PROBE_ASKER] = weft_int64(probe->asker),
       [WEFT_PROBE_QUESTION] = weft_int64((int64_t)probe->question),
+      [WEFT_PROBE_TOKEN] = weft_int64((int64_t)as_token(probe->token)),
+      [WEFT_PROBE_GROUP] = weft_int64((int64_t)probe->group),
       [WEFT_PROBE_DIGEST] = weft_int64((int64_t)as_number(probe->digest)),
       [WEFT_PROBE_STEPS_LEFT] = weft_int64(probe->steps),
       [WEFT_PROBE_SHARE_LEFT] = weft_int64(probe->share),
       [WEFT_PROBE_TURN] = weft_int64(probe->turn),
       [WEFT_PROBE_IS_OUTRANKED] = weft_bool(probe->is_outranked),
       [WEFT_PROBE_TEXT] = text,
+      [WEFT_PROBE_NAMES] = names,
   };
   const weft_arguments_t arguments = {
       .positional = values,
@@ -198,18 +107,45 @@ static void send(const weft_origin_name_t* edge, const probe_t* probe,
   };
   const weft_frame_t head = {
       .type = WEFT_FRAME_PROBE,
-      .id = edge->id,
+      .id = letter->id,
       .timeout_ns = INT64_MAX,
   };
+  weft_parcel_init(out_parcel, &head);
+  return weft_parcel_pack(out_parcel, letter->peer, &arguments);
+}
+
+// Sends a probe, or drops it.
+static __attribute__((noinline)) void send(const letter_t* letter,
+                                           const probe_t* probe,
+                                           const char* part) {
+  weft_runtime_t* runtime = letter->peer->runtime;
+  weft_value_t text;
+  weft_value_t names;
   weft_parcel_t parcel;
-  weft_parcel_init(&parcel, &head);
-  status = weft_parcel_pack(&parcel, edge->peer, &arguments);
+  weft_status_t status = join_text(runtime, probe, part, &text);
+  if (status != WEFT_OK) {
+    weft_status_release(status);
+    return;
+  }
+  status =
+      weft_bytes_create(runtime->allocator, probe->passed,
+                        probe->passed_count * sizeof(probe->passed[0]), &names);
   if (status == WEFT_OK) {
-    write(edge->peer, &parcel);
+    status = pack(letter, probe, text, names, &parcel);
+    if (status == WEFT_OK) {
+      write(letter->peer, &parcel);
+    }
+    weft_parcel_deinit(&parcel, letter->peer);
   }
   weft_status_release(status);
-  weft_parcel_deinit(&parcel, edge->peer);
   weft_value_release(text);
+  weft_value_release(names);
+}
+
+static void send_along(const weft_origin_name_t* edge, const probe_t* probe,
+                       const char* part) {
+  const letter_t letter = {edge->peer, edge->kind, edge->id};
+  send(&letter, probe, part);
 }
 
 // --- Questions --------------------------------------------------------------
@@ -229,16 +165,60 @@ static weft_probe_slot_t* slot_locked(weft_prober_t* prober,
   return NULL;
 }
 
-// Notes what has come back. True when it proves a circle.
-static bool note_locked(weft_probe_slot_t* slot, const probe_t* probe,
-                        uint64_t digest) {
+// The slot of a question; NULL when there is none. `calls_lock` is held.
+static weft_probe_slot_t* asked_locked(weft_prober_t* prober,
+                                       uint64_t question) {
+  for (uint32_t i = 0; i < WEFT_PROBE_SLOTS; i++) {
+    if (prober->slots[i].question == question) {
+      return &prober->slots[i];
+    }
+  }
+  return NULL;
+}
+
+// Notes what a probe that has come back went over, all of it.
+static void note_locked(weft_probe_slot_t* slot, uint64_t digest,
+                        bool is_outranked) {
   if (slot->digest != digest) {
     slot->other = digest;
-    return false;
+    return;
   }
   slot->rounds += slot->is_confirmed ? 0 : 1;
   slot->is_confirmed = true;
-  return slot->rounds >= (probe->is_outranked ? ROUNDS_OUTRANKED : ROUNDS);
+  slot->is_proved = slot->rounds >= (is_outranked ? ROUNDS_OUTRANKED : ROUNDS);
+}
+
+// The sum of a group, or a new one; NULL when there are too many.
+static weft_probe_sum_t* sum_of(weft_probe_slot_t* slot, uint64_t group) {
+  for (uint32_t i = 0; i < WEFT_PROBE_SUMS; i++) {
+    weft_probe_sum_t* sum = &slot->sums[i];
+    if (sum->group == 0) {
+      *sum = (weft_probe_sum_t){.group = group};
+    }
+    if (sum->group == group) {
+      return sum;
+    }
+  }
+  return NULL;
+}
+
+// Takes what has come to an end that proves it.
+static void count_locked(weft_probe_slot_t* slot, const probe_t* probe,
+                         uint64_t digest, bool has_edge) {
+  weft_probe_sum_t whole = {.group = 0};
+  weft_probe_sum_t* sum =
+      probe->group != 0 ? sum_of(slot, probe->group) : &whole;
+  if (sum == NULL) {
+    return;
+  }
+  sum->token += probe->token;
+  // Of fragments, in any order.
+  sum->digest += (digest ^ digest >> 31) * UINT64_C(0x9e3779b97f4a7c15);
+  sum->has_edge = sum->has_edge || has_edge;
+  sum->is_outranked = sum->is_outranked || probe->is_outranked;
+  if (as_token(sum->token) == slot->token && sum->has_edge) {
+    note_locked(slot, as_number(sum->digest), sum->is_outranked);
+  }
 }
 
 static void open_circle(weft_future_t* edge, const probe_t* probe,
@@ -252,24 +232,40 @@ static void open_circle(weft_future_t* edge, const probe_t* probe,
 
 // Takes a probe that has come to an edge of this runtime for an answer. False
 // when it is none.
-static bool take_answer(const probe_t* probe, trail_t* trail, uint32_t index) {
+static bool take_answer(const probe_t* probe, weft_trail_t* trail,
+                        uint32_t index) {
   weft_peers_t* peers = trail->peers;
-  const exit_t* exit = &trail->exits[index];
+  const weft_trail_exit_t* exit = &trail->exits[index];
   if (probe->asker != weft_peers_self(peers)) {
     return false;
   }
   weft_mutex_lock(&peers->calls_lock);
   weft_probe_slot_t* slot = slot_locked(&peers->prober, &exit->edge);
   bool is_ours = slot != NULL && slot->question == probe->question;
-  bool is_circle = is_ours && note_locked(slot, probe, as_number(exit->digest));
+  bool is_circle = false;
+  if (is_ours) {
+    count_locked(slot, probe, exit->digest, true);
+    is_circle = slot->is_proved;
+  }
   if (is_circle) {
     *slot = (weft_probe_slot_t){0};
   }
   weft_mutex_unlock(&peers->calls_lock);
   if (is_circle) {
-    open_circle(exit->future, probe, tell(trail, index));
+    open_circle(exit->future, probe, weft_trail_tell(trail, index));
   }
   return is_ours;
+}
+
+// A fragment has come to its end, but not at the edge.
+static void take_back(weft_peers_t* peers, const probe_t* probe,
+                      uint64_t digest) {
+  weft_mutex_lock(&peers->calls_lock);
+  weft_probe_slot_t* slot = asked_locked(&peers->prober, probe->question);
+  if (slot != NULL && probe->question != 0) {
+    count_locked(slot, probe, digest, false);
+  }
+  weft_mutex_unlock(&peers->calls_lock);
 }
 
 // --- Probes that come -------------------------------------------------------
@@ -286,9 +282,11 @@ static bool is_number(weft_value_t value, int64_t limit) {
 }
 
 static bool are_numbers_sound(const weft_value_t* values) {
-  return is_number(values[WEFT_PROBE_KIND], WEFT_ORIGIN_EXPORT) &&
+  return is_number(values[WEFT_PROBE_KIND], WEFT_PROBE_IS_BACK) &&
          is_number(values[WEFT_PROBE_ASKER], UINT32_MAX) &&
          is_number(values[WEFT_PROBE_QUESTION], INT64_MAX) &&
+         is_number(values[WEFT_PROBE_TOKEN], INT64_MAX) &&
+         is_number(values[WEFT_PROBE_GROUP], INT64_MAX) &&
          is_number(values[WEFT_PROBE_DIGEST], INT64_MAX) &&
          is_number(values[WEFT_PROBE_STEPS_LEFT], WEFT_PROBE_STEPS) &&
          is_number(values[WEFT_PROBE_SHARE_LEFT], WEFT_PROBE_SHARE) &&
@@ -296,29 +294,54 @@ static bool are_numbers_sound(const weft_value_t* values) {
          weft_value_kind(values[WEFT_PROBE_IS_OUTRANKED]) == WEFT_KIND_BOOL;
 }
 
-static weft_status_t parse(const weft_peer_t* peer, const weft_value_t* values,
-                           probe_t* out_probe) {
+static weft_status_t parse_names(const weft_peer_t* peer, weft_value_t value,
+                                 probe_t* out_probe) {
+  const void* names;
+  size_t size_bytes;
+  if (weft_value_kind(value) != WEFT_KIND_BYTES) {
+    return refuse(peer);
+  }
+  WEFT_RETURN_IF_ERROR(weft_value_as_bytes(value, &names, &size_bytes));
+  if (size_bytes > sizeof(out_probe->passed) ||
+      size_bytes % sizeof(out_probe->passed[0]) != 0) {
+    return refuse(peer);
+  }
+  if (size_bytes > 0) {
+    memcpy(out_probe->passed, names, size_bytes);
+  }
+  out_probe->passed_count =
+      (uint32_t)(size_bytes / sizeof(out_probe->passed[0]));
+  return WEFT_OK;
+}
+
+static weft_status_t parse_text(const weft_peer_t* peer, weft_value_t value,
+                                probe_t* out_probe) {
   const void* text;
-  size_t text_bytes;
-  if (!are_numbers_sound(values) ||
-      weft_value_kind(values[WEFT_PROBE_TEXT]) != WEFT_KIND_BYTES) {
+  if (weft_value_kind(value) != WEFT_KIND_BYTES) {
     return refuse(peer);
   }
   WEFT_RETURN_IF_ERROR(
-      weft_value_as_bytes(values[WEFT_PROBE_TEXT], &text, &text_bytes));
-  if (text_bytes >= WEFT_PROBE_TEXT_BYTES) {
+      weft_value_as_bytes(value, &text, &out_probe->text_bytes));
+  out_probe->text = text;
+  return out_probe->text_bytes < WEFT_PROBE_TEXT_BYTES ? WEFT_OK : refuse(peer);
+}
+
+static weft_status_t parse(const weft_peer_t* peer, const weft_value_t* values,
+                           probe_t* out_probe) {
+  if (!are_numbers_sound(values)) {
     return refuse(peer);
   }
   out_probe->asker = (weft_holder_t)values[WEFT_PROBE_ASKER].as.int64;
   out_probe->question = (uint64_t)values[WEFT_PROBE_QUESTION].as.int64;
+  out_probe->token = (uint64_t)values[WEFT_PROBE_TOKEN].as.int64;
+  out_probe->group = (uint64_t)values[WEFT_PROBE_GROUP].as.int64;
   out_probe->digest = (uint64_t)values[WEFT_PROBE_DIGEST].as.int64;
   out_probe->steps = (uint32_t)values[WEFT_PROBE_STEPS_LEFT].as.int64;
   out_probe->share = (uint32_t)values[WEFT_PROBE_SHARE_LEFT].as.int64;
   out_probe->turn = (uint32_t)values[WEFT_PROBE_TURN].as.int64;
   out_probe->is_outranked = values[WEFT_PROBE_IS_OUTRANKED].as.boolean;
-  out_probe->text = text;
-  out_probe->text_bytes = text_bytes;
-  return WEFT_OK;
+  WEFT_RETURN_IF_ERROR(parse_text(peer, values[WEFT_PROBE_TEXT], out_probe));
+  return parse_names(peer, values[WEFT_PROBE_NAMES], out_probe);
 }
 
 // Reads a probe, which lends from the delivery. Errors: DATA_LOSS;
@@ -348,35 +371,110 @@ static bool is_flood(weft_peer_t* peer) {
   return peer->probe_count++ >= PEER_LIMIT;
 }
 
-// Passes a probe on along the edges at the ends of a trail.
-static void pass_on(const probe_t* probe, trail_t* trail) {
-  weft_holder_t self = weft_peers_self(trail->peers);
+// What becomes of a probe along one exit.
+static void pass_along(const probe_t* probe, weft_trail_t* trail,
+                       uint32_t index) {
+  const weft_trail_exit_t* exit = &trail->exits[index];
+  if (take_answer(probe, trail, index) || probe->steps == 0 ||
+      probe->passed_count + exit->name_count > WEFT_PROBE_PASSED) {
+    return;
+  }
+  probe_t next = *probe;
+  next.digest = exit->digest;
+  next.steps--;
+  next.is_outranked =
+      probe->is_outranked || weft_peers_self(trail->peers) > probe->asker;
+  memcpy(next.passed + next.passed_count, exit->names,
+         exit->name_count * sizeof(exit->names[0]));
+  next.passed_count += exit->name_count;
+  send_along(&exit->edge, &next, weft_trail_tell(trail, index));
+}
+
+// Takes a fragment of what is left of a probe.
+static bool divide(probe_t* rest, probe_t* out_fragment) {
+  uint64_t token = 0;
+  uint64_t group = 0;
+  if (weft_status_ignore(weft_sys_random(&token)) != WEFT_STATUS_OK ||
+      weft_status_ignore(weft_sys_random(&group)) != WEFT_STATUS_OK) {
+    return false;
+  }
+  rest->group = rest->group != 0 ? rest->group : as_number(group);
+  *out_fragment = *rest;
+  out_fragment->token = as_token(token);
+  rest->token -= out_fragment->token;
+  return true;
+}
+
+// Passes a probe on along the edges at the ends of a trail, as a fragment along
+// each edge of a bundle.
+static void pass_on(const probe_t* probe, weft_trail_t* trail) {
   uint32_t count = trail->count < probe->share ? trail->count : probe->share;
+  probe_t rest = *probe;
   for (uint32_t i = 0; i < count; i++) {
-    if (take_answer(probe, trail, i) || probe->steps == 0) {
+    uint32_t siblings = trail->exits[i].siblings;
+    probe_t next = rest;
+    if (trail->exits[i].is_void) {
       continue;
     }
-    probe_t next = *probe;
-    next.digest = trail->exits[i].digest;
-    next.steps--;
+    if (siblings > 0 && !divide(&rest, &next)) {
+      return;
+    }
     next.share = probe->share / count;
-    next.is_outranked = probe->is_outranked || self > probe->asker;
-    send(&trail->exits[i].edge, &next, tell(trail, i));
+    pass_along(&next, trail, i);
+    if (siblings == 0) {
+      rest = *probe;
+    }
   }
 }
 
-// Follows what a probe names here.
-static void follow_probe(weft_peer_t* peer, const probe_t* probe,
-                         weft_origin_kind_t kind, uint64_t id) {
-  weft_future_t* future = weft_export_find(peer, kind, id);
-  trail_t trail;
-  if (future != NULL) {
-    uint64_t digest = probe->digest ^ id << 1 ^ (uint64_t)kind;
-    follow(&trail, peer->peers, future, digest, probe->turn);
-    pass_on(probe, &trail);
-    clear(&trail);
-    weft_future_release(future);
+// Says that a fragment has nothing to add.
+static void come_back(const probe_t* probe, const weft_trail_t* trail) {
+  weft_peers_t* peers = trail->peers;
+  weft_peer_t* asker = NULL;
+  if (probe->asker == weft_peers_self(peers)) {
+    take_back(peers, probe, trail->closed);
+    return;
   }
+  weft_status_release(
+      weft_peers_reach(peers->runtime, (uint16_t)(probe->asker >> 16), &asker));
+  if (asker == NULL || weft_peer_holder(asker) != probe->asker) {
+    return;
+  }
+  const letter_t letter = {asker, WEFT_PROBE_IS_BACK, 0};
+  probe_t back = *probe;
+  back.digest = trail->closed;
+  back.is_outranked =
+      probe->is_outranked || weft_peers_self(peers) > probe->asker;
+  back.text_bytes = 0;
+  back.passed_count = 0;
+  send(&letter, &back, "");
+}
+
+// Follows what a probe names here.
+static __attribute__((noinline)) void follow_probe(weft_peer_t* peer,
+                                                   const probe_t* probe,
+                                                   weft_origin_kind_t kind,
+                                                   uint64_t id) {
+  weft_future_t* future = weft_export_find(peer, kind, id);
+  weft_trail_t trail;
+  if (future == NULL) {
+    return;
+  }
+  const weft_trail_begin_t begin = {
+      .digest = probe->digest ^ id << 1 ^ (uint64_t)kind,
+      .turn = probe->turn,
+      .is_bundle = probe->group != 0,
+      .passed = probe->passed,
+      .passed_count = probe->passed_count,
+  };
+  weft_trail_follow(&trail, peer->peers, future, &begin);
+  if (trail.is_closed) {
+    come_back(probe, &trail);
+  } else {
+    pass_on(probe, &trail);
+  }
+  weft_trail_clear(&trail);
+  weft_future_release(future);
 }
 
 void weft_probe_receive(weft_peer_t* peer, const weft_frame_t* frame) {
@@ -390,8 +488,12 @@ void weft_probe_receive(weft_peer_t* peer, const weft_frame_t* frame) {
     weft_peer_break(peer, status);
     return;
   }
-  weft_value_t kind = delivery.values[WEFT_PROBE_KIND];
-  follow_probe(peer, &probe, (weft_origin_kind_t)kind.as.int64, frame->id);
+  int64_t kind = delivery.values[WEFT_PROBE_KIND].as.int64;
+  if (kind != WEFT_PROBE_IS_BACK) {
+    follow_probe(peer, &probe, (weft_origin_kind_t)kind, frame->id);
+  } else if (probe.asker == weft_peers_self(peer->peers)) {
+    take_back(peer->peers, &probe, probe.digest);
+  }
   weft_delivery_deinit(peer, &delivery);
 }
 
@@ -401,19 +503,20 @@ void weft_probe_receive(weft_peer_t* peer, const weft_frame_t* frame) {
 static void look_at(weft_peers_t* peers, weft_future_t* future) {
   weft_prober_t* prober = &peers->prober;
   const weft_origin_name_t none = {.peer = NULL};
-  trail_t trail;
-  follow(&trail, peers, future, 0, prober->turn);
+  const weft_trail_begin_t begin = {.turn = prober->turn};
+  weft_trail_t trail;
+  weft_trail_follow(&trail, peers, future, &begin);
   weft_mutex_lock(&peers->calls_lock);
   for (uint32_t i = 0; i < trail.count; i++) {
     const weft_origin_name_t* edge = &trail.exits[i].edge;
     weft_probe_slot_t* slot = slot_locked(prober, edge);
     weft_probe_slot_t* place = slot_locked(prober, &none);
-    if (slot == NULL && place != NULL) {
+    if (slot == NULL && place != NULL && !trail.exits[i].is_void) {
       *place = (weft_probe_slot_t){.edge = *edge, .turn = prober->turn};
     }
   }
   weft_mutex_unlock(&peers->calls_lock);
-  clear(&trail);
+  weft_trail_clear(&trail);
 }
 
 // Some of the calls that are served for a peer, by number.
@@ -474,18 +577,22 @@ static void end_round_locked(weft_probe_slot_t* slot) {
   if (!slot->is_confirmed) {
     slot->digest = slot->other;
     slot->rounds = slot->other != 0 ? 1 : 0;
+    slot->is_proved = false;
   }
   slot->is_confirmed = false;
   slot->other = 0;
+  memset(slot->sums, 0, sizeof(slot->sums));
   slot->misses = has_returned ? 0 : slot->misses + 1;
 }
 
 // Begins the next round of a slot; false when there is none.
 static bool begin_round_locked(weft_prober_t* prober, weft_probe_slot_t* slot) {
   uint64_t question = 0;
+  uint64_t token = 0;
   end_round_locked(slot);
   if (slot->misses == MISS_LIMIT ||
-      weft_status_ignore(weft_sys_random(&question)) != WEFT_STATUS_OK) {
+      weft_status_ignore(weft_sys_random(&question)) != WEFT_STATUS_OK ||
+      weft_status_ignore(weft_sys_random(&token)) != WEFT_STATUS_OK) {
     *slot = (weft_probe_slot_t){0};
     return false;
   }
@@ -493,6 +600,7 @@ static bool begin_round_locked(weft_prober_t* prober, weft_probe_slot_t* slot) {
     slot->turn = prober->turn;
   }
   slot->question = as_number(question);
+  slot->token = as_token(token);
   return true;
 }
 
@@ -509,12 +617,13 @@ static void ask(weft_peers_t* peers) {
       const probe_t probe = {
           .asker = weft_peers_self(peers),
           .question = copy.question,
+          .token = copy.token,
           .steps = WEFT_PROBE_STEPS,
           .share = WEFT_PROBE_SHARE,
           .turn = copy.turn,
           .text = "",
       };
-      send(&copy.edge, &probe, "");
+      send_along(&copy.edge, &probe, "");
     }
   }
 }

@@ -21,17 +21,55 @@
 // needs the other: a handler that waits needs the future; a call needs the
 // handler that serves it, or that it stands behind in the mailbox; a message
 // that is held needs its argument; a promise that was forwarded needs what it
-// was forwarded to; a future of several sources needs each of them, or, if one
-// can complete it, the last one that is left. While the other has no outcome
-// only something from outside can end such a wait: a cancel, a deadline. So a
-// trail that a probe went may be open already behind its back. But a probe adds
-// up all that it went over: the futures, the actors, and the number of each
-// wait, which none has twice. If two probes, the second begun after the first
-// came back, went over the same, then each wait lasted from when the first one
-// saw it until the second did, which is later than the end of the first and the
-// beginning of the second: so at that moment all of them were there, each
-// waiting for the next. It is a circle. As within one runtime, a wait with a
-// deadline is part of it: it would only end late.
+// was forwarded to; `all` needs each of its sources. While the other has no
+// outcome only something from outside can end such a wait: a cancel, a
+// deadline. So a trail that a probe went may be open already behind its back.
+// But a probe adds up all that it went over: the futures, the actors, and the
+// number of each wait, which none has twice. If two probes, the second begun
+// after the first came back, went over the same, then each wait lasted from
+// when the first one saw it until the second did, which is later than the end
+// of the first and the beginning of the second: so at that moment all of them
+// were there, each waiting for the next. It is a circle. As within one runtime,
+// a wait with a deadline is part of it: it would only end late.
+//
+// Where one of several is enough. A value ends the wait of `any`, an error that
+// of `join` and `merge`, whichever source it comes from. (The first error of a
+// `join` lets go who waits for it, and with that perhaps the other sources,
+// that waited for them.) So these are stuck only when all that are left to wait
+// for are, and not one source may be missed. There a probe divides, into
+// *fragments*, one for each edge of the bundle (async/circle.h), and what it
+// proves is proved when all of them have come to an end that proves it:
+//
+//   - at the edge that is asked about, as any probe; or
+//   - at a future of several sources that the same fragment has passed before.
+//     That one is followed already, by this fragment and its siblings, so it
+//     has nothing to add. The runtime says so to the one that asks.
+//
+// A question has a secret, the *token*, which fragments share: each gets a
+// random part, and the parts add up to the whole. So whoever asks has seen all
+// fragments when what has come back adds up to the token, however often they
+// divided, and nobody on the way can answer for a fragment that went elsewhere.
+// What they went over is added up as well, and compared with the next round. So
+// again all waits were there at one moment, and each had no way out but to
+// another of them. One fragment at least must come to the edge itself: it is
+// in a circle then, not before one.
+//
+//   A waits for join(B, C), both of which call back:
+//      B <-- e0, token t -- A           (asked about e0)
+//      B -------- t ------> A: a future of several sources, e0 and e1
+//                              t' + t" = t; t' is at e0: it is back
+//      C <-- e1, token t" - A
+//      C -------- t" -----> A: that future again: t" is back. t' + t" = t
+//
+// What is not found. A fragment that comes to an `all` goes on with one of its
+// sources, which the number of the turn chooses, another one each time. So a
+// circle that passes several `all`s behind an `any`, `join` or `merge` may take
+// many turns to be found; one through any number of `all`s alone takes none
+// more. Nothing is found past WEFT_CIRCLE_DEPTH futures of several sources
+// within one runtime, WEFT_PROBE_PASSED on the way of one fragment, a bundle of
+// more than WEFT_TRAIL_EXITS edges in one runtime, or more fragments than a
+// probe may become: where ten wait for any of three others, all of them in a
+// circle, that may be so.
 //
 // What is done. The edge fails with DEADLOCK and the text of the trail; so
 // whoever waits for it goes on, and the circle is open. If it is a call the
@@ -46,7 +84,7 @@
 // and is dropped when there is none: a later one does the same. Nothing is kept
 // of a probe that passes.
 //
-// Trust. A question has a number that nobody can guess, so it comes back only
+// Trust. A question has a token that nobody can guess, so it comes back only
 // from where it was passed on to: each on the way has said that it waits for
 // the next, and could as well never have answered. Who else claims a circle
 // claims nothing.
@@ -60,7 +98,11 @@
 
 #define WEFT_PROBE_SLOTS 64
 #define WEFT_PROBE_STEPS 64
-#define WEFT_PROBE_SHARE 64
+#define WEFT_PROBE_SHARE 256
+// Futures of several sources on the way of a probe.
+#define WEFT_PROBE_PASSED 32
+// Probes that divide, of one question, whose fragments are added up at a time.
+#define WEFT_PROBE_SUMS 4
 // Of the text that a probe carries. Units: bytes.
 #define WEFT_PROBE_TEXT_BYTES 2048
 // Between two looks while there is something to look for. Units: ns.
@@ -68,11 +110,16 @@
 
 // Values of PROBE, in this order.
 enum {
-  // int64: a weft_origin_kind_t, for the frame's id.
+  // int64: a weft_origin_kind_t, for the frame's id; or WEFT_PROBE_IS_BACK.
   WEFT_PROBE_KIND,
-  // int64: who asks, as rank << 16 | incarnation; the question's number.
+  // int64: who asks, as rank << 16 | incarnation; the question's number; the
+  // part of its token.
   WEFT_PROBE_ASKER,
   WEFT_PROBE_QUESTION,
+  WEFT_PROBE_TOKEN,
+  // int64: whose fragment it is, a number of whoever divided it first; 0: it is
+  // whole.
+  WEFT_PROBE_GROUP,
   // int64: the sum of the trail so far.
   WEFT_PROBE_DIGEST,
   // int64: how many steps it may still go, and how many it may become.
@@ -84,8 +131,24 @@ enum {
   WEFT_PROBE_IS_OUTRANKED,
   // bytes: what the trail went over.
   WEFT_PROBE_TEXT,
+  // bytes: the futures of several sources among that, 8 each.
+  WEFT_PROBE_NAMES,
   WEFT_PROBE_VALUES
 };
+
+// In place of a weft_origin_kind_t: this fragment has come to an end elsewhere.
+#define WEFT_PROBE_IS_BACK (WEFT_ORIGIN_EXPORT + 1)
+
+// What has come back of a probe that divided.
+typedef struct weft_probe_sum {
+  // 0: free.
+  uint64_t group;
+  uint64_t token;
+  uint64_t digest;
+  // A fragment has come to the edge itself; it passed a higher runtime.
+  bool has_edge;
+  bool is_outranked;
+} weft_probe_sum_t;
 
 // A question that is asked.
 typedef struct weft_probe_slot {
@@ -93,7 +156,9 @@ typedef struct weft_probe_slot {
   weft_origin_name_t edge;
   // 0: not asked yet.
   uint64_t question;
+  uint64_t token;
   uint32_t turn;
+  weft_probe_sum_t sums[WEFT_PROBE_SUMS];
   // The sum that came back in the last round; and in this one, if another. 0:
   // none.
   uint64_t digest;
@@ -101,6 +166,8 @@ typedef struct weft_probe_slot {
   // How many rounds in a row the same came back; and in this one.
   uint32_t rounds;
   bool is_confirmed;
+  // It is a circle. The next fragment that comes to the edge has it fail.
+  bool is_proved;
   // Rounds in which nothing came back.
   uint32_t misses;
 } weft_probe_slot_t;

@@ -17,7 +17,7 @@ static void take(weft_peer_t* peer, const weft_frame_t* frame) {
 
 typedef union room {
   weft_frame_t head;
-  uint8_t bytes[512];
+  uint8_t bytes[1024];
 } room_t;
 
 // A frame of values by position.
@@ -221,19 +221,25 @@ static void a_probe_of_another_goes_on_as_far_as_it_may(void** state) {
         [WEFT_PROBE_KIND] = weft_int64(WEFT_ORIGIN_CALL),
         [WEFT_PROBE_ASKER] = weft_int64(weft_holder_make(i == 1 ? 0 : 2, 1)),
         [WEFT_PROBE_QUESTION] = weft_int64(3),
+        [WEFT_PROBE_TOKEN] = weft_int64(5),
+        [WEFT_PROBE_GROUP] = weft_int64(0),
         [WEFT_PROBE_DIGEST] = weft_int64(4),
         [WEFT_PROBE_STEPS_LEFT] = weft_int64(steps[i]),
         [WEFT_PROBE_SHARE_LEFT] = weft_int64(1),
         [WEFT_PROBE_TURN] = weft_int64(0),
         [WEFT_PROBE_IS_OUTRANKED] = weft_bool(false),
         [WEFT_PROBE_TEXT] = weft_none(),
+        [WEFT_PROBE_NAMES] = weft_none(),
     };
     weft_value_t copy[WEFT_PROBE_VALUES];
     memcpy(copy, probe, sizeof(copy));
     weft_kit_assert_ok(
         weft_bytes_create(NULL, "before", 6, &copy[WEFT_PROBE_TEXT]));
+    weft_kit_assert_ok(
+        weft_bytes_create(NULL, "nameless", 8, &copy[WEFT_PROBE_NAMES]));
     write_probe(&kit, copy);
     weft_value_release(copy[WEFT_PROBE_TEXT]);
+    weft_value_release(copy[WEFT_PROBE_NAMES]);
     weft_peer_kit_run(&kit);
     assert_int_equal(next_question(&kit, &values), steps[i] > 0);
     if (steps[i] > 0) {
@@ -293,7 +299,7 @@ static void probes_that_make_no_sense_end_the_link(void** state) {
       refuse_with(place, weft_int64(-1), WEFT_PROBE_VALUES);
     }
   }
-  refuse_with(WEFT_PROBE_KIND, weft_int64(2), WEFT_PROBE_VALUES);
+  refuse_with(WEFT_PROBE_KIND, weft_int64(3), WEFT_PROBE_VALUES);
   refuse_with(WEFT_PROBE_ASKER, weft_int64(INT64_C(1) << 32),
               WEFT_PROBE_VALUES);
   refuse_with(WEFT_PROBE_STEPS_LEFT, weft_int64(WEFT_PROBE_STEPS + 1),
@@ -301,6 +307,84 @@ static void probes_that_make_no_sense_end_the_link(void** state) {
   refuse_with(WEFT_PROBE_SHARE_LEFT, weft_int64(WEFT_PROBE_SHARE + 1),
               WEFT_PROBE_VALUES);
   refuse_with(0, weft_int64(0), WEFT_PROBE_VALUES - 1);
+  static const uint8_t many[8 * (WEFT_PROBE_PASSED + 1)];
+  static const size_t sizes[] = {7, sizeof(many)};
+  for (uint32_t i = 0; i < 2; i++) {
+    weft_value_t names;
+    weft_kit_assert_ok(weft_bytes_create(NULL, many, sizes[i], &names));
+    refuse_with(WEFT_PROBE_NAMES, names, WEFT_PROBE_VALUES);
+    weft_value_release(names);
+  }
+}
+
+// --- Fragments --------------------------------------------------------------
+
+// What comes back of each question: a fragment at the edge, with part of the
+// token, and one that has ended elsewhere, with another part.
+typedef struct parts {
+  bool has_edge;
+  int64_t at_edge;
+  bool has_elsewhere;
+  // What is missing in the sum of both.
+  int64_t missing;
+  // The question is not divided.
+  bool is_whole;
+} parts_t;
+
+static void send_parts(weft_peer_kit_t* kit, weft_delivery_t* values,
+                       const parts_t* parts) {
+  int64_t token = values->values[WEFT_PROBE_TOKEN].as.int64;
+  values->values[WEFT_PROBE_GROUP] = weft_int64(parts->is_whole ? 0 : 9);
+  values->values[WEFT_PROBE_DIGEST] = weft_int64(1);
+  if (parts->has_elsewhere) {
+    values->values[WEFT_PROBE_KIND] = weft_int64(WEFT_PROBE_IS_BACK);
+    values->values[WEFT_PROBE_TOKEN] =
+        weft_int64(token - parts->at_edge - parts->missing);
+    write_probe(kit, values->values);
+  }
+  if (parts->has_edge) {
+    values->values[WEFT_PROBE_KIND] = weft_int64(WEFT_ORIGIN_CALL);
+    values->values[WEFT_PROBE_TOKEN] = weft_int64(parts->at_edge);
+    write_probe(kit, values->values);
+  }
+}
+
+static weft_status_code_t answer_in_parts(const parts_t* parts) {
+  weft_peer_kit_t kit;
+  weft_delivery_t values;
+  open_trail(&kit);
+  for (int i = 0; i < 10 && await_question(&kit, &values); i++) {
+    send_parts(&kit, &values, parts);
+    end_values(&kit, &values);
+  }
+  weft_peer_kit_run(&kit);
+  assert_false(weft_peer_kit_is_closed(&kit, 1, 0));
+  weft_status_code_t code = outcome(&kit);
+  close_trail(&kit);
+  return code;
+}
+
+static void fragments_that_add_up_are_a_circle(void** state) {
+  const parts_t parts = {
+      .has_edge = true, .at_edge = 1000, .has_elsewhere = true};
+  (void)state;
+  assert_int_equal(answer_in_parts(&parts), WEFT_STATUS_DEADLOCK);
+}
+
+// Nobody can answer for a fragment that it has not got, and what has not come
+// to the edge is no circle through it.
+static void fragments_that_do_not_add_up_are_none(void** state) {
+  const parts_t wrong[] = {
+      {.has_edge = true, .at_edge = 1000},
+      {.has_edge = true, .at_edge = 1000, .is_whole = true},
+      {.has_edge = true, .at_edge = 9, .has_elsewhere = true, .missing = 1},
+      {.has_elsewhere = true},
+      {.has_elsewhere = true, .is_whole = true},
+  };
+  (void)state;
+  for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+    assert_int_equal(answer_in_parts(&wrong[i]), WEFT_STATUS_OK);
+  }
 }
 
 // --- A flood ----------------------------------------------------------------
@@ -346,6 +430,8 @@ int main(void) {
       cmocka_unit_test(a_probe_of_another_goes_on_as_far_as_it_may),
       cmocka_unit_test(a_probe_for_what_is_unknown_is_dropped),
       cmocka_unit_test(probes_that_make_no_sense_end_the_link),
+      cmocka_unit_test(fragments_that_add_up_are_a_circle),
+      cmocka_unit_test(fragments_that_do_not_add_up_are_none),
       cmocka_unit_test(of_a_flood_some_are_looked_at),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,6 +26,9 @@ enum {
   TAKE,
   // (ms) -> 1, later; the actor is busy until then.
   SLEEP,
+  // (way, list of actor and a list of steps, and so on) calls GO of each and
+  // waits for the calls as a `gather_fn_t` does; 1.
+  SPREAD,
   WALKER_ENDPOINTS
 };
 
@@ -122,6 +125,46 @@ static weft_status_t go(weft_context_t* context, void* state,
   return status;
 }
 
+typedef weft_status_t (*gather_fn_t)(weft_runtime_t* runtime,
+                                     weft_future_t* const* futures,
+                                     size_t count, weft_future_t** out_future);
+
+static const gather_fn_t gathers[] = {weft_future_all, weft_future_join,
+                                      weft_future_any, weft_chain_merge};
+enum { ALL, JOIN, ANY, MERGE, GATHERS, BRANCHES = 3 };
+
+static weft_status_t spread(weft_context_t* context, void* state,
+                            const weft_value_t* arguments,
+                            weft_value_t* out_result) {
+  weft_runtime_t* runtime = weft_context_runtime(context);
+  weft_future_t* calls[BRANCHES] = {NULL};
+  weft_future_t* gathered = NULL;
+  const weft_value_t* branches;
+  size_t count;
+  weft_value_t value;
+  (void)state;
+  WEFT_RETURN_IF_ERROR(weft_value_as_list(arguments[1], &branches, &count));
+  for (size_t i = 0; i < count / 2; i++) {
+    weft_actor_t actor;
+    WEFT_RETURN_IF_ERROR(weft_value_as_actor(branches[2 * i], &actor));
+    WEFT_RETURN_IF_ERROR(weft_call(runtime, actor, GO,
+                                   WEFT_ARGUMENTS(branches[2 * i + 1]), NULL,
+                                   &calls[i]));
+  }
+  WEFT_RETURN_IF_ERROR(
+      gathers[arguments[0].as.int64](runtime, calls, count / 2, &gathered));
+  weft_status_t status = weft_future_get(gathered, WEFT_TIME_INFINITE, &value);
+  if (status == WEFT_OK) {
+    weft_value_release(value);
+    *out_result = weft_int64(1);
+  }
+  weft_future_release(gathered);
+  for (size_t i = 0; i < count / 2; i++) {
+    weft_future_release(calls[i]);
+  }
+  return status;
+}
+
 static weft_status_t hold(weft_context_t* context, void* state,
                           const weft_value_t* arguments,
                           weft_value_t* out_result) {
@@ -185,6 +228,8 @@ static weft_status_t sleep_long(weft_context_t* context, void* state,
 }
 
 static const weft_parameter_t list_parameter[] = {{"list", WEFT_KIND_LIST}};
+static const weft_parameter_t spread_parameters[] = {
+    {"way", WEFT_KIND_INT64}, {"branches", WEFT_KIND_LIST}};
 static const weft_parameter_t any_parameter[] = {{"value", WEFT_KIND_ANY}};
 static const weft_parameter_t ms_parameter[] = {{"ms", WEFT_KIND_INT64}};
 
@@ -195,6 +240,7 @@ static const weft_endpoint_t walker_endpoints[WALKER_ENDPOINTS] = {
     [ANSWER] = {"answer", answer, NULL, 0},
     [TAKE] = {"take", take, any_parameter, 1},
     [SLEEP] = {"sleep", sleep_long, ms_parameter, 1},
+    [SPREAD] = {"spread", spread, spread_parameters, 2},
 };
 
 static const weft_class_t walker_class = {
@@ -294,12 +340,66 @@ static void handlers_of_three_and_four_ranks_in_a_circle_fail(
   check_ring(runtime, 1, 3);
 }
 
-// --- Circles of futures -----------------------------------------------------
-
 static weft_future_t* call(weft_runtime_t* runtime, weft_actor_t actor,
                            uint32_t endpoint, weft_value_t value) {
   return puppet_call(runtime, actor, endpoint, WEFT_ARGUMENTS(value));
 }
+
+// --- Circles through one of several -----------------------------------------
+
+// One walker of rank 0 calls one of each other rank and waits for all or any
+// of them; `back` of these call it back, the rest go to a holder.
+static weft_future_t* walk_back(weft_runtime_t* runtime, int64_t way,
+                                uint32_t back, weft_actor_t holder) {
+  weft_value_t branches[2 * BRANCHES];
+  weft_actor_t root = spawn(runtime, 0);
+  for (uint32_t i = 0; i < BRANCHES; i++) {
+    const weft_value_t steps[] = {
+        weft_actor_value(i < back ? root : holder),
+        weft_int64(i == 0 ? WAIT_FOR_ALL : WAIT),
+    };
+    branches[(size_t)2 * i] = weft_actor_value(spawn(runtime, i + 1));
+    branches[(size_t)2 * i + 1] = puppet_list(runtime, steps, 2);
+  }
+  weft_value_t list = puppet_list(runtime, branches, (size_t)2 * BRANCHES);
+  weft_future_t* future =
+      puppet_call(runtime, root, SPREAD, WEFT_ARGUMENTS(weft_int64(way), list));
+  weft_value_release(list);
+  for (uint32_t i = 0; i < BRANCHES; i++) {
+    weft_value_release(branches[(size_t)2 * i + 1]);
+  }
+  return future;
+}
+
+// `all` keeps the error, and ends; `join` and `merge` pass it on, and `any`
+// when there is nothing else.
+static void several_that_all_lead_back_fail(weft_runtime_t* runtime) {
+  weft_actor_t holder = spawn(runtime, 3);
+  expect_one(walk_back(runtime, ALL, BRANCHES, holder));
+  for (int64_t way = JOIN; way < GATHERS; way++) {
+    expect_deadlock(runtime, walk_back(runtime, way, BRANCHES, holder), 0, 1);
+  }
+}
+
+// The last of several leads to what may end yet, and so the others do.
+static void several_of_which_one_is_slow_wait(weft_runtime_t* runtime) {
+  for (int64_t way = JOIN; way < GATHERS; way++) {
+    weft_actor_t holder = spawn(runtime, 3);
+    weft_future_t* slow = call(runtime, holder, SLEEP, weft_int64(200));
+    weft_future_t* walk = walk_back(runtime, way, BRANCHES - 1, holder);
+    pause_ms(100);
+    assert_false(weft_future_is_done(walk));
+    expect_one(slow);
+    if (way == ANY) {
+      expect_one(walk);
+    } else {
+      // Nothing is left that could end it.
+      expect_deadlock(runtime, walk, 0, 1);
+    }
+  }
+}
+
+// --- Circles of futures -----------------------------------------------------
 
 static void tie_to(weft_runtime_t* runtime, weft_actor_t actor,
                    weft_future_t* future) {
@@ -469,6 +569,8 @@ int main(int argument_count, char** arguments) {
   static const process_test_t tests[] = {
       CIRCLE_TEST(handlers_of_two_ranks_in_a_circle_fail, 3),
       CIRCLE_TEST(handlers_of_three_and_four_ranks_in_a_circle_fail, 4),
+      CIRCLE_TEST(several_that_all_lead_back_fail, 4),
+      CIRCLE_TEST(several_of_which_one_is_slow_wait, 4),
       CIRCLE_TEST(futures_that_follow_each_other_over_ranks_fail, 4),
       CIRCLE_TEST(an_argument_that_waits_for_the_call_behind_fails, 2),
       CIRCLE_TEST(what_is_slow_is_no_deadlock, 4),
