@@ -484,6 +484,11 @@ void weft_probe_receive(weft_peer_t* peer, const weft_frame_t* frame) {
     return;
   }
   weft_status_t status = read_probe(peer, frame, &delivery, &probe);
+  if (weft_status_code(status) == WEFT_STATUS_RESOURCE_EXHAUSTED) {
+    // A later one does the same.
+    weft_status_release(status);
+    return;
+  }
   if (status != WEFT_OK) {
     weft_peer_break(peer, status);
     return;

@@ -317,6 +317,29 @@ static void probes_that_make_no_sense_end_the_link(void** state) {
   }
 }
 
+static void a_probe_without_memory_is_dropped(void** state) {
+  static const char text[700];
+  weft_peer_kit_t kit;
+  weft_delivery_t values;
+  room_t room;
+  (void)state;
+  open_trail(&kit);
+  assert_true(await_question(&kit, &values));
+  weft_value_t kept = values.values[WEFT_PROBE_TEXT];
+  weft_kit_assert_ok(weft_bytes_create(NULL, text, sizeof(text),
+                                       &values.values[WEFT_PROBE_TEXT]));
+  make_frame(&room, WEFT_FRAME_PROBE, SERVED, values.values, WEFT_PROBE_VALUES);
+  weft_value_release(values.values[WEFT_PROBE_TEXT]);
+  values.values[WEFT_PROBE_TEXT] = kept;
+  weft_kit_allocator_fail(&kit.memory, 0, 1000);
+  weft_probe_receive(weft_peer_kit_peer(&kit, 0, 1), &room.head);
+  assert_true(kit.memory.failed > 0);
+  weft_kit_allocator_fail(&kit.memory, 0, 0);
+  assert_false(weft_peer_kit_is_closed(&kit, 1, 0));
+  end_values(&kit, &values);
+  close_trail(&kit);
+}
+
 // --- Fragments --------------------------------------------------------------
 
 // What comes back of each question: a fragment at the edge, with part of the
@@ -430,6 +453,7 @@ int main(void) {
       cmocka_unit_test(a_probe_of_another_goes_on_as_far_as_it_may),
       cmocka_unit_test(a_probe_for_what_is_unknown_is_dropped),
       cmocka_unit_test(probes_that_make_no_sense_end_the_link),
+      cmocka_unit_test(a_probe_without_memory_is_dropped),
       cmocka_unit_test(fragments_that_add_up_are_a_circle),
       cmocka_unit_test(fragments_that_do_not_add_up_are_none),
       cmocka_unit_test(of_a_flood_some_are_looked_at),
