@@ -281,9 +281,56 @@ static weft_status_t ask_names(weft_runtime_t* runtime, uint32_t endpoint,
   return status;
 }
 
-static weft_status_t ask_lookup(weft_runtime_t* runtime, const char* name,
-                                int64_t deadline_ns,
-                                weft_future_t** out_future) {
+// A look-up that rank 0 answers.
+typedef struct distant_lookup {
+  weft_future_t future;
+  // Holds the future until it has run.
+  weft_waiter_t on_answer;
+  // With a reference.
+  weft_future_t* call;
+  name_t* name;
+} distant_lookup_t;
+
+static void deinit_distant(weft_future_t* future) {
+  distant_lookup_t* lookup = (distant_lookup_t*)(void*)future;
+  weft_future_release(lookup->call);
+  free_name(future->runtime, lookup->name);
+}
+
+static void cancel_distant(weft_future_t* future) {
+  weft_future_cancel(((distant_lookup_t*)(void*)future)->call);
+}
+
+static weft_future_t* distant_source(const weft_future_t* future,
+                                     uint32_t index) {
+  return index == 0 ? ((const distant_lookup_t*)(const void*)future)->call
+                    : NULL;
+}
+
+static const weft_future_class_t distant_class = {
+    .name = "look-up of an actor",
+    .size_bytes = sizeof(distant_lookup_t),
+    .deinit = deinit_distant,
+    .cancelled = cancel_distant,
+    .source = distant_source,
+};
+
+static void distant_answered(weft_waiter_t* waiter, weft_future_t* call) {
+  distant_lookup_t* lookup =
+      WEFT_CONTAINER_OF(waiter, distant_lookup_t, on_answer);
+  weft_value_t value;
+  weft_status_t status = weft_future_result(call, &value);
+  if (status != WEFT_OK) {
+    status = weft_status_make_caused(weft_status_code(status), status,
+                                     "the name '%s' was not found",
+                                     lookup->name->text);
+  }
+  weft_future_complete_owned(&lookup->future, status, weft_value_retain(value));
+}
+
+static weft_status_t call_lookup(weft_runtime_t* runtime, const char* name,
+                                 int64_t deadline_ns,
+                                 weft_future_t** out_call) {
   weft_value_t text;
   WEFT_RETURN_IF_ERROR(weft_string_from_c(runtime->allocator, name, &text));
   weft_call_options_t options = {.timeout_ns = WEFT_TIME_INFINITE};
@@ -293,9 +340,34 @@ static weft_status_t ask_lookup(weft_runtime_t* runtime, const char* name,
   }
   weft_status_t status =
       weft_call(runtime, weft_system_actor(WEFT_NAMES_RANK, 0),
-                WEFT_SYSTEM_LOOKUP, WEFT_ARGUMENTS(text), &options, out_future);
+                WEFT_SYSTEM_LOOKUP, WEFT_ARGUMENTS(text), &options, out_call);
   weft_value_release(text);
   return status;
+}
+
+static weft_status_t ask_lookup(weft_runtime_t* runtime, const char* text,
+                                int64_t deadline_ns,
+                                weft_future_t** out_future) {
+  name_t* name = create_name(runtime, text);
+  // For the caller and the answer.
+  weft_future_t* future =
+      name != NULL ? weft_future_allocate(runtime, &distant_class, 2) : NULL;
+  if (future == NULL) {
+    free_name(runtime, name);
+    return no_memory();
+  }
+  distant_lookup_t* lookup = (distant_lookup_t*)(void*)future;
+  weft_status_t status = call_lookup(runtime, text, deadline_ns, &lookup->call);
+  lookup->name = name;
+  lookup->on_answer = (weft_waiter_t){.callback = distant_answered};
+  if (status != WEFT_OK) {
+    weft_future_free_unshared(future);
+    free_name(runtime, name);
+    return status;
+  }
+  weft_future_add_waiter(lookup->call, &lookup->on_answer);
+  *out_future = future;
+  return WEFT_OK;
 }
 
 // Gives a name to an actor of another rank.

@@ -2,8 +2,13 @@
 //
 // A future's life: made, completed or cancelled, looked at, freed.
 
+#include <stdio.h>
+
 #include "async/future_create.h"
 #include "async/future_link.h"
+
+// Of the name of what is cancelled. Units: bytes.
+#define CANCELLED_BYTES 160
 
 // The word holds the state of the public header in its low bits.
 _Static_assert(WEFT_FUTURE_CANCELLED <= WEFT_FUTURE_STATE, "states fit");
@@ -289,15 +294,26 @@ bool weft_future_cancel(weft_future_t* future) {
          weft_future_cancel_with(future, WEFT_OK);
 }
 
+// What is to be cancelled. It may have its outcome meanwhile, and what makes it
+// may be gone: but what other runtimes make says what it is by itself.
+static void name_cancelled(weft_future_t* future, char* text) {
+  const weft_future_class_t* class = future->class;
+  if (class->is_elsewhere && class->describe != NULL) {
+    (void)class->describe(future, text, CANCELLED_BYTES);
+  } else {
+    (void)snprintf(text, CANCELLED_BYTES, "%s", class->name);
+  }
+}
+
 bool weft_future_cancel_with(weft_future_t* future, weft_status_t cause) {
   // Made before LOCK is taken, which no call into an allocator may prolong.
+  char what[CANCELLED_BYTES];
+  name_cancelled(future, what);
   weft_status_t status =
-      cause == WEFT_OK
-          ? weft_status_make(WEFT_STATUS_CANCELLED, "the %s was cancelled",
-                             future->class->name)
-          : weft_status_make_caused(WEFT_STATUS_CANCELLED, cause,
-                                    "the %s was cancelled",
-                                    future->class->name);
+      cause == WEFT_OK ? weft_status_make(WEFT_STATUS_CANCELLED,
+                                          "the %s was cancelled", what)
+                       : weft_status_make_caused(WEFT_STATUS_CANCELLED, cause,
+                                                 "the %s was cancelled", what);
   if (!weft_future_claim(future, 0)) {
     weft_status_release(status);
     return false;

@@ -73,7 +73,8 @@ typedef struct weft_future_class {
   // while the future has no outcome; may only read.
   weft_future_t* (*source)(const weft_future_t* future, uint32_t index);
   // Writes what this future is, in place of `name`, as `weft_status_format`
-  // does. Called as `source`.
+  // does. Called as `source`; if `is_elsewhere` also without the locks, and
+  // when there may be an outcome.
   size_t (*describe)(const weft_future_t* future, char* buffer,
                      size_t capacity);
 } weft_future_class_t;

@@ -500,7 +500,9 @@ static void cancelling_reaches_the_callee_and_whom_it_called(
     weft_future_t* future = puppet_call(runtime, one, ways[i], &arguments);
     puppet_expect(runtime, asked, PUPPET_STARTED, i + 1);
     weft_future_cancel(future);
-    weft_kit_assert_status(WEFT_STATUS_CANCELLED, puppet_end(future));
+    weft_kit_assert_status_says(
+        WEFT_STATUS_CANCELLED, i == 0 ? "relay of rank 1" : "forward of rank 1",
+        puppet_end(future));
     puppet_expect(runtime, asked, PUPPET_CANCELLED, i + 1);
   }
 }

@@ -352,6 +352,17 @@ static void names_are_free_after_the_end_and_after_death(
 }
 
 // Rank 0 watches the actor once, and no longer than it has a name.
+static void a_lookup_that_is_late_says_the_name(weft_runtime_t* runtime) {
+  weft_value_t name = puppet_string(runtime, "nowhere");
+  for (uint32_t rank = 0; rank < 2; rank++) {
+    weft_kit_assert_status_says(
+        WEFT_STATUS_DEADLINE_EXCEEDED, "'nowhere'",
+        puppet_try(runtime, puppet_spawn(runtime, rank), PUPPET_LOOKUP_SOON,
+                   WEFT_ARGUMENTS(name)));
+  }
+  weft_value_release(name);
+}
+
 static void names_that_are_taken_back_leave_nothing(weft_runtime_t* runtime) {
   enum { ROUNDS = 2000 };
   weft_actor_t actor = puppet_spawn(runtime, 1);
@@ -486,6 +497,7 @@ int main(int argument_count, char** arguments) {
       PROCESS_TEST(actors_are_stopped_and_awaited_from_elsewhere, 3),
       PROCESS_TEST(names_are_the_same_at_every_rank, 3),
       PROCESS_TEST(lookups_wait_for_names, 3),
+      PROCESS_TEST(a_lookup_that_is_late_says_the_name, 2),
       PROCESS_TEST(names_that_are_taken_back_leave_nothing, 2),
       PROCESS_TEST_OF_DEATH(names_are_free_after_the_end_and_after_death, 3, 2),
       {.name = "who_is_watched_outlives_the_default_timeout",

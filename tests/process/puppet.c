@@ -363,16 +363,27 @@ HANDLER(unregister_name) {
   return weft_actor_unregister(puppet->runtime, name);
 }
 
-HANDLER(lookup) {
-  const puppet_t* puppet = state;
+static weft_status_t look_up(const puppet_t* puppet, weft_value_t text,
+                             int64_t deadline_ns, weft_value_t* out_result) {
   const char* name;
   weft_future_t* found;
-  WEFT_RETURN_IF_ERROR(weft_value_as_string(arguments[0], &name, NULL));
-  WEFT_RETURN_IF_ERROR(weft_actor_lookup(
-      puppet->runtime, name, weft_context_deadline_ns(context), &found));
+  WEFT_RETURN_IF_ERROR(weft_value_as_string(text, &name, NULL));
+  WEFT_RETURN_IF_ERROR(
+      weft_actor_lookup(puppet->runtime, name, deadline_ns, &found));
   weft_status_t status = weft_future_get(found, WEFT_TIME_INFINITE, out_result);
   weft_future_release(found);
   return status;
+}
+
+HANDLER(lookup) {
+  return look_up(state, arguments[0], weft_context_deadline_ns(context),
+                 out_result);
+}
+
+HANDLER(lookup_soon) {
+  const puppet_t* puppet = state;
+  return look_up(state, arguments[0], weft_runtime_now_ns(puppet->runtime) + 1,
+                 out_result);
 }
 
 // --- The process ------------------------------------------------------------
@@ -576,6 +587,7 @@ static const weft_endpoint_t endpoints[PUPPET_ENDPOINTS] = {
     [PUPPET_INIT] = {"init", give_init, NULL, 0},
     [PUPPET_REGISTER] = {"register", register_name, name_and_actor, 2},
     [PUPPET_LOOKUP] = {"lookup", lookup, one_name, 1},
+    [PUPPET_LOOKUP_SOON] = {"lookup_soon", lookup_soon, one_name, 1},
     [PUPPET_UNREGISTER] = {"unregister", unregister_name, one_name, 1},
     [PUPPET_DIE] = {"die", die, NULL, 0},
     [PUPPET_FORK] = {"fork", fork_one, NULL, 0},

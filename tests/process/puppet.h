@@ -72,6 +72,8 @@ enum {
   PUPPET_REGISTER,
   PUPPET_LOOKUP,
   PUPPET_UNREGISTER,
+  // As LOOKUP, and too late at once.
+  PUPPET_LOOKUP_SOON,
   // () ends the process as kill -9 does
   PUPPET_DIE,
   // () -> the process of a child, see `puppet_fork`
