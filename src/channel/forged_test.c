@@ -230,7 +230,7 @@ static void words_that_make_no_sense_close_the_link(void** state) {
       {WEFT_CHANNEL_PASS, 1000},
       {WEFT_CHANNEL_PASS, 1u << 31},
       {0, 0},
-      {7, 0},
+      {9, 0},
       {UINT16_MAX, 0},
   };
   (void)state;

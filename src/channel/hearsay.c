@@ -115,6 +115,11 @@ static bool receive_about(weft_part_t* part, weft_peer_t* peer,
     case WEFT_CHANNEL_BELL:
       weft_feed_receive_bell(part);
       return count == 0;
+    case WEFT_CHANNEL_ARRIVE:
+      weft_mutex_lock(&part->lock);
+      weft_join_forget_moving_locked(part, peer, words[0]);
+      weft_mutex_unlock(&part->lock);
+      return count == 1;
     case WEFT_CHANNEL_LEAVE:
       if (!pass_leave_on(part, peer, words[0])) {
         weft_places_receive_leave(part, peer, words[0]);
@@ -147,6 +152,8 @@ static void receive_words(weft_part_t* part, weft_peer_t* peer,
                                         "the channel is gone from rank %u",
                                         peer->runtime->rank),
                        weft_none());
+    } else if (frame->endpoint == WEFT_CHANNEL_MOVED) {
+      weft_join_answer_moved(peer, frame);
     }
   } else if (!receive_about(part, peer, frame, &delivery)) {
     refuse(peer, frame);

@@ -12,6 +12,10 @@
 //   <-------------- MOVED to A
 //   JOIN reader 1 ------------------------------------------->
 //   <------------------------------------------- REPLY 0, values
+//   ARRIVE reader 1 -----------> D forgets the channel, if all have
+//
+// Until B has arrived at A, what it tells D of reader 1 is passed on to A, and
+// if it dies A is told.
 //
 // Whoever joins shows the key of the end, which only those know who were given
 // it. A takes a JOIN before it has D's answer, and answers it afterwards.
@@ -23,6 +27,76 @@
 #include "base/memory.h"
 #include "channel/part.h"
 #include "peer/peers.h"
+
+// --- Arriving ---------------------------------------------------------------
+
+void weft_join_forget_moving_locked(weft_part_t* part, const weft_peer_t* peer,
+                                    uint64_t bits) {
+  for (uint32_t i = 0; i < part->reader_count; i++) {
+    weft_end_t* end = &part->readers[i].end;
+    if (end->state == WEFT_END_MOVING && (bits & weft_reader_bit(i)) != 0 &&
+        (peer == NULL || end->claimant == peer)) {
+      weft_part_set_state_locked(part, end, WEFT_END_AWAY);
+    }
+  }
+}
+
+void weft_join_arrive(weft_part_t* part, uint64_t bits) {
+  weft_peer_t* creator;
+  weft_mutex_lock(&part->lock);
+  weft_runtime_t* runtime = part->is_foreign ? part->runtime : NULL;
+  weft_mutex_unlock(&part->lock);
+  if (runtime == NULL) {
+    return;
+  }
+  weft_status_t status =
+      weft_peers_find(runtime, (uint16_t)(part->creator >> 16),
+                      (uint16_t)part->creator, &creator);
+  if (status == WEFT_OK) {
+    const weft_value_t word = weft_int64((int64_t)bits);
+    const weft_frame_t head = weft_part_head(part, WEFT_CHANNEL_ARRIVE);
+    weft_travel_tell(creator, &head, &word, 1);
+  }
+  weft_status_release(status);
+}
+
+void weft_join_answer_moved(weft_peer_t* peer, const weft_frame_t* frame) {
+  if (frame->target_index != weft_peer_holder(peer) ||
+      !weft_join_can_answer(peer)) {
+    return;
+  }
+  const weft_value_t word = weft_int64((int64_t)UINT64_MAX);
+  const weft_frame_t head = weft_channel_head(
+      frame->target_index, frame->target_generation, WEFT_CHANNEL_ARRIVE);
+  weft_travel_tell(peer, &head, &word, 1);
+}
+
+// The readers at a place are on their way to the hub.
+static void begin_moving(weft_part_t* part, const weft_peer_t* peer,
+                         uint64_t bits) {
+  weft_mutex_lock(&part->lock);
+  for (uint32_t i = 0; i < part->reader_count; i++) {
+    weft_end_t* end = &part->readers[i].end;
+    if (part->runtime != NULL && (bits & weft_reader_bit(i)) != 0 &&
+        end->state == WEFT_END_PLACED && end->claimant == peer) {
+      weft_part_set_state_locked(part, end, WEFT_END_MOVING);
+    }
+  }
+  weft_mutex_unlock(&part->lock);
+}
+
+// Readers whose use elsewhere is settled: none of them is to come to a hub from
+// here any more, or will say so itself.
+static uint64_t settled_locked(const weft_part_t* part, bool moves) {
+  uint64_t settled = 0;
+  for (uint32_t i = 0; i < part->reader_count; i++) {
+    weft_end_state_t state = part->readers[i].end.state;
+    bool is_coming =
+        state == WEFT_END_JOINING || (moves && state == WEFT_END_HERE);
+    settled |= is_coming ? 0 : weft_reader_bit(i);
+  }
+  return settled;
+}
 
 // --- Asking -----------------------------------------------------------------
 
@@ -155,7 +229,12 @@ static void answer_came(weft_pending_t* pending, weft_status_t status,
   } else if (status == WEFT_OK && !is_writer) {
     follow_hub(part, peer);
   }
+  bool was_sent_on = hub != 0 || part->creator != weft_peer_holder(peer);
+  bool arrives = status == WEFT_OK && !is_writer && was_sent_on;
   end_join(part, end, status);
+  if (arrives) {
+    weft_join_arrive(part, weft_reader_bit(end->number));
+  }
   welcome_early(part, end);
   weft_part_leave(part);
 }
@@ -251,6 +330,7 @@ static void follow(weft_part_t* part, weft_holder_t hub) {
   uint64_t bits;
   weft_peer_t* peer;
   while ((peer = weft_places_take_any(part, &bits)) != NULL) {
+    begin_moving(part, peer, bits);
     weft_travel_tell(peer, &head, &word, 1);
   }
   weft_join_follow(part, hub);
@@ -303,7 +383,8 @@ static bool send_on_locked(weft_part_t* part, weft_end_t* end,
   if (sends_on) {
     weft_travel_clear_pins_locked(part, end);
     end->claimant = peer;
-    weft_part_set_state_locked(part, end, WEFT_END_AWAY);
+    weft_part_set_state_locked(
+        part, end, part->runtime != NULL ? WEFT_END_MOVING : WEFT_END_AWAY);
   }
   return sends_on;
 }
@@ -403,7 +484,11 @@ void weft_join_receive_moved(weft_part_t* part, weft_peer_t* peer,
   weft_mutex_lock(&part->lock);
   bool moves = part->is_foreign && part->hub == peer &&
                part->creator == weft_peer_holder(peer);
+  uint64_t settled = settled_locked(part, moves);
   weft_mutex_unlock(&part->lock);
+  if (part->creator == weft_peer_holder(peer) && weft_join_can_answer(peer)) {
+    weft_join_arrive(part, settled);
+  }
   if (!moves) {
     return;
   }

@@ -106,7 +106,8 @@ uint64_t weft_part_key(weft_part_t* part, const weft_end_t* end) {
 
 static uint32_t uses_of(weft_end_state_t state) {
   return state == WEFT_END_IDLE || state == WEFT_END_JOINING ||
-                 state == WEFT_END_HERE || state == WEFT_END_UNSEEN
+                 state == WEFT_END_HERE || state == WEFT_END_UNSEEN ||
+                 state == WEFT_END_MOVING
              ? 1
              : 0;
 }
@@ -595,6 +596,9 @@ static void leave_node(weft_channel_node_t* node) {
 
 static void stop_node(weft_channel_node_t* node) {
   weft_part_t* part = WEFT_CONTAINER_OF(node, weft_part_t, node);
+  weft_mutex_lock(&part->lock);
+  weft_join_forget_moving_locked(part, NULL, UINT64_MAX);
+  weft_mutex_unlock(&part->lock);
   close_with(part, weft_part_closed_status(part, "the runtime has stopped"),
              false, 0, true);
 }

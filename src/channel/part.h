@@ -57,6 +57,9 @@ typedef enum weft_end_state {
   WEFT_END_UNSEEN,
   // Of a reader at the hub: it is used at a place.
   WEFT_END_PLACED,
+  // Of a reader at the creator, whose writer is elsewhere: whoever uses it is
+  // on the way there, and what is heard meanwhile is passed on.
+  WEFT_END_MOVING,
   WEFT_END_LEFT
 } weft_end_state_t;
 
@@ -386,6 +389,8 @@ weft_status_t weft_part_add_handle(weft_part_t* part, weft_end_t* end,
 // Errors: as `weft_writer_write`, but for what it waits for.
 weft_status_t weft_places_write(weft_part_t* part, weft_value_t value,
                                 weft_status_t error);
+// Whoever asks has to read the answers. False, and the peer is lost, if not.
+bool weft_join_can_answer(weft_peer_t* peer);
 // Answers a JOIN. Owns: takes both over.
 void weft_join_answer(weft_peer_t* peer, uint64_t join_id, weft_status_t error,
                       weft_value_t value);
@@ -537,6 +542,14 @@ void weft_join_receive(weft_part_t* part, weft_peer_t* peer, uint64_t id,
 void weft_join_follow(weft_part_t* part, weft_holder_t hub);
 void weft_join_receive_moved(weft_part_t* part, weft_peer_t* peer,
                              weft_holder_t hub);
+// A part that a writer has left is gone here: says so to the creator, who asks.
+void weft_join_answer_moved(weft_peer_t* peer, const weft_frame_t* frame);
+// Tells the creator that these readers have come to the hub, or have left. No
+// lock is held.
+void weft_join_arrive(weft_part_t* part, uint64_t bits);
+// Nobody waits for these any more, of a peer; NULL: of all. The lock is held.
+void weft_join_forget_moving_locked(weft_part_t* part, const weft_peer_t* peer,
+                                    uint64_t bits);
 
 // Words about a channel: writes them now, at most WEFT_FRAME_SCALAR_LIMIT, the
 // lock of the peer being held (errors: as `weft_peer_write_locked`); or sends

@@ -421,8 +421,7 @@ static void answer_sent(weft_outcome_t* outcome) {
   free_sending(WEFT_CONTAINER_OF(outcome, sending_t, outcome));
 }
 
-// Whoever asks has to read the answers. False, and the peer is lost, if not.
-static bool can_answer(weft_peer_t* peer) {
+bool weft_join_can_answer(weft_peer_t* peer) {
   weft_mutex_lock(&peer->lock);
   weft_status_t status = weft_peer_check_outbox_locked(peer);
   weft_mutex_unlock(&peer->lock);
@@ -445,7 +444,7 @@ void weft_join_answer(weft_peer_t* peer, uint64_t join_id, weft_status_t error,
 
 void weft_places_send(weft_peer_t* peer, const weft_frame_t* head,
                       weft_status_t error, weft_value_t value) {
-  if (!can_answer(peer)) {
+  if (!weft_join_can_answer(peer)) {
     weft_status_release(error);
     weft_value_release(value);
     return;

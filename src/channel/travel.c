@@ -254,6 +254,7 @@ static void return_failed(weft_part_t* part, weft_end_t* end) {
     const weft_value_t word = weft_int64((int64_t)weft_reader_bit(end->number));
     const weft_frame_t head = weft_part_head(part, WEFT_CHANNEL_LEAVE);
     weft_travel_tell(creator, &head, &word, 1);
+    weft_join_arrive(part, weft_reader_bit(end->number));
   }
   weft_status_release(status);
 }
@@ -368,6 +369,9 @@ void weft_travel_forget_peer(weft_part_t* part, weft_end_t* end,
     weft_memory_free(part->allocator, early, sizeof(*early));
   }
   if (end->claimant == peer) {
+    if (end->state == WEFT_END_MOVING) {
+      weft_part_set_state_locked(part, end, WEFT_END_AWAY);
+    }
     end->claimant = NULL;
     // Perhaps it died before it came to the hub, which then knows of nobody
     // that would leave.

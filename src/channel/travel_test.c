@@ -94,6 +94,19 @@ static void a_reader_that_left_first_does_not_come_back(void** state) {
   close_scene(&scene);
 }
 
+// Rank 3 says something to rank 0, of reader 0.
+static void say(scene_t* scene, uint16_t subject, const weft_value_t* words,
+                uint32_t count) {
+  weft_frame_t head = weft_channel_head(weft_holder_make(0, 1), 1, subject);
+  head.id = 5;
+  weft_peer_kit_tell_scalars(&scene->kit, 3, 0, &head, words, count);
+}
+
+static void join_as_played(scene_t* scene, uint64_t key) {
+  const weft_value_t words[] = {weft_int64(0), weft_int64((int64_t)key)};
+  say(scene, WEFT_CHANNEL_JOIN, words, 2);
+}
+
 // Rank 3 is told where the writer is, and dies on the way.
 static void a_reader_that_never_comes_holds_nothing(void** state) {
   scene_t scene;
@@ -105,14 +118,67 @@ static void a_reader_that_never_comes_holds_nothing(void** state) {
   key = weft_part_of_writer(scene.writer)->readers[0].end.key;
   open_writer(&scene);
   weft_peer_kit_run(&scene.kit);
-  weft_frame_t head =
-      weft_channel_head(weft_holder_make(0, 1), 1, WEFT_CHANNEL_JOIN);
-  head.id = 5;
-  const weft_value_t words[] = {weft_int64(0), weft_int64((int64_t)key)};
-  weft_peer_kit_tell_scalars(&scene.kit, 3, 0, &head, words, 2);
+  join_as_played(&scene, key);
   weft_peer_kit_kill(&scene.kit, 3);
   expect_flow(&scene);
   close_scene(&scene);
+}
+
+// Whether rank 0 has the channel.
+static bool is_known(const scene_t* scene) {
+  weft_part_t* part = weft_travel_find(scene->kit.members[0].runtime,
+                                       weft_holder_make(0, 1), 1);
+  if (part != NULL) {
+    weft_part_leave(part);
+  }
+  return part != NULL;
+}
+
+// Rank 3 reads, and the writer goes to rank 1; rank 0 has no end any more.
+static void open_scene_of_others(scene_t* scene, bool joins_first) {
+  open_scene(scene);
+  send_reader(scene, 3, 0);
+  weft_reader_release(scene->readers[1]);
+  scene->readers[1] = NULL;
+  uint64_t key = weft_part_of_writer(scene->writer)->readers[0].end.key;
+  if (joins_first) {
+    join_as_played(scene, key);
+  }
+  open_writer(scene);
+  weft_peer_kit_run(&scene->kit);
+  if (!joins_first) {
+    join_as_played(scene, key);
+  }
+}
+
+static void expect_no_reader(scene_t* scene) {
+  weft_peer_kit_run(&scene->kit);
+  weft_status_code_t code = weft_status_ignore(
+      weft_writer_write(scene->writer, weft_int64(1), WEFT_TIME_NOW));
+  assert_true(code == WEFT_STATUS_CLOSED || code == WEFT_STATUS_PEER_DIED);
+}
+
+// It was told where the writer went, or would have been.
+static void who_is_on_the_way_to_the_hub_is_not_forgotten(void** state) {
+  (void)state;
+  for (int i = 0; i < 6; i++) {
+    scene_t scene;
+    const weft_value_t bits = weft_int64(1);
+    open_scene_of_others(&scene, i % 2 == 0);
+    assert_true(is_known(&scene));
+    if (i < 2) {
+      say(&scene, WEFT_CHANNEL_LEAVE, &bits, 1);
+      expect_no_reader(&scene);
+      say(&scene, WEFT_CHANNEL_ARRIVE, &bits, 1);
+    } else if (i < 4) {
+      weft_peer_kit_kill(&scene.kit, 3);
+      expect_no_reader(&scene);
+    } else {
+      say(&scene, WEFT_CHANNEL_ARRIVE, &bits, 1);
+    }
+    assert_false(is_known(&scene));
+    close_scene(&scene);
+  }
 }
 
 static weft_reader_t* open_here(scene_t* scene, uint32_t index) {
@@ -164,6 +230,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_reader_that_left_first_does_not_come_back),
       cmocka_unit_test(a_reader_that_never_comes_holds_nothing),
+      cmocka_unit_test(who_is_on_the_way_to_the_hub_is_not_forgotten),
       cmocka_unit_test(a_reader_that_joins_after_the_end_gets_all),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

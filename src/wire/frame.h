@@ -97,7 +97,9 @@ enum {
   // another.
   WEFT_CHANNEL_PASS = 6,
   // (): a reader has released what the writer sleeps for.
-  WEFT_CHANNEL_BELL = 7
+  WEFT_CHANNEL_BELL = 7,
+  // (readers): these have come to the hub, or have left.
+  WEFT_CHANNEL_ARRIVE = 8
 };
 
 // `endpoint` of SLOT.
