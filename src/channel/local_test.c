@@ -6,6 +6,8 @@
 #include "channel/channel_kit.h"
 #include "wire/codec.h"
 
+#define SLOTS 4
+
 static weft_value_t act_value(const weft_actor_kit_t* kit,
                               weft_probe_act_t* act) {
   weft_value_t value;

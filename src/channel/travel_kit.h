@@ -32,11 +32,13 @@ static inline void weft_travel_frame(weft_peer_t* peer,
 
 static weft_peer_events_t weft_travel_events;
 
-static inline void weft_travel_open(weft_peer_kit_t* kit) {
+// The first `count` ranks are runtimes that are linked to each other.
+static inline void weft_travel_open_ranks(weft_peer_kit_t* kit,
+                                          uint32_t count) {
   weft_travel_value = weft_none();
   weft_travel_status = WEFT_OK;
-  weft_peer_kit_open(kit, 2);
-  for (uint32_t rank = 0; rank < 2; rank++) {
+  weft_peer_kit_open(kit, count);
+  for (uint32_t rank = 0; rank < count; rank++) {
     weft_peers_t* peers = weft_peers_of(kit->members[rank].runtime);
     weft_travel_events = *peers->events;
     weft_travel_events.frame = weft_travel_frame;
@@ -45,17 +47,27 @@ static inline void weft_travel_open(weft_peer_kit_t* kit) {
     weft_travel_events.parcel_over = weft_channels_parcel_over;
     weft_travel_events.decode_end = weft_channels_decode;
     peers->events = &weft_travel_events;
+    for (uint32_t other = 0; other < rank; other++) {
+      weft_peer_kit_connect(kit, other, rank);
+    }
   }
-  weft_peer_kit_connect(kit, 0, 1);
+}
+
+static inline void weft_travel_open(weft_peer_kit_t* kit) {
+  weft_travel_open_ranks(kit, 2);
   weft_peer_kit_connect(kit, 0, 3);
   weft_peer_kit_connect(kit, 1, 3);
 }
 
-static inline void weft_travel_close(weft_peer_kit_t* kit) {
+static inline void weft_travel_forget_value(void) {
   weft_value_release(weft_travel_value);
   weft_status_release(weft_travel_status);
   weft_travel_value = weft_none();
   weft_travel_status = WEFT_OK;
+}
+
+static inline void weft_travel_close(weft_peer_kit_t* kit) {
+  weft_travel_forget_value();
   weft_peer_kit_check_arena(kit, 0);
   weft_peer_kit_check_arena(kit, 1);
   weft_peer_kit_close(kit);
