@@ -152,10 +152,10 @@ static weft_status_t no_memory(const weft_part_t* part) {
 }
 
 // The end of the channel as something to send.
-static sending_t* make_end(place_t* place) {
+static sending_t* make_end(place_t* place, uint64_t bits) {
   const weft_part_t* part = place->part;
   sending_t* sending = &place->ending;
-  weft_frame_t head = head_of(part, part->written, place->bits);
+  weft_frame_t head = head_of(part, part->written, bits);
   head.endpoint = part->ends_at_once ? WEFT_SLOT_END_AT_ONCE : WEFT_SLOT_END;
   *sending = (sending_t){.peer = place->peer, .place = place};
   weft_outcome_pack_somehow(&sending->outcome, place->peer, &head,
@@ -174,8 +174,9 @@ static sending_t* next_locked(place_t* place) {
     return NULL;
   }
   place->has_ended = true;
+  uint64_t bits = place->bits;
   weft_mutex_unlock(&part->lock);
-  sending_t* sending = make_end(place);
+  sending_t* sending = make_end(place, bits);
   weft_mutex_lock(&part->lock);
   return sending;
 }
