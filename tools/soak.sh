@@ -22,6 +22,7 @@ rows='
 points src-link-shm-crash     20 instructions            -
 points tests-process-crash     1 crash_points            -
 kills  tests-process-random   20 kills               10000
+kills  tests-process-flow     50 channel_kills        2000
 stops  tests-process-crowd    10 stopped_peers         100
 full   tests-process-bounds    1 -                       -
 full   src-link-shm-shm        1 -                       -
