@@ -98,7 +98,8 @@ WEFT_API weft_value_t weft_reader_value(weft_reader_t* reader);
 // Errors: INVALID_ARGUMENT for another kind of value, and for a reader's end
 // where a writer's is wanted, or the other way round; FAILED_PRECONDITION for
 // an end that is known to be used in another process: the message says where.
-// Sending an end that is in use fails with FAILED_PRECONDITION as well.
+// Sending an end that is in use fails with FAILED_PRECONDITION as well. An
+// end can come home when its channel is gone: what uses it says CLOSED.
 WEFT_API WEFT_MUST_USE weft_status_t
 weft_writer_open(weft_value_t end, weft_writer_t** out_writer);
 WEFT_API WEFT_MUST_USE weft_status_t

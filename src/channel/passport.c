@@ -363,16 +363,38 @@ static void return_copy(const weft_peer_t* peer, const passport_t* passport) {
   weft_status_release(status);
 }
 
+// An end that has come home when its channel is gone: whoever uses it is told
+// so. It stands in a part of its own, which nobody else finds.
+static weft_status_t make_remnant(weft_runtime_t* runtime,
+                                  const passport_t* passport, const char* name,
+                                  weft_object_t** out_handle) {
+  const weft_channel_options_t options = {
+      .name = name, .reader_count = passport->reader_count, .slot_count = 1};
+  weft_part_t* part;
+  WEFT_RETURN_IF_ERROR(weft_part_create(runtime, &options, &part));
+  weft_end_t* end = weft_part_end(part, passport->end);
+  weft_status_t status = weft_channels_add(runtime, &part->node);
+  if (status == WEFT_OK) {
+    status = weft_part_add_handle(part, end, out_handle);
+  }
+  if (status == WEFT_OK) {
+    weft_mutex_lock(&part->lock);
+    end->failure = weft_part_closed_status(
+        part, "this end of it has come home, and the channel is gone");
+    weft_part_set_state_locked(part, end, WEFT_END_HERE);
+    weft_mutex_unlock(&part->lock);
+  }
+  weft_part_leave(part);
+  return status;
+}
+
 static weft_status_t decode(weft_peer_t* peer, const passport_t* passport,
                             const char* name, weft_object_t** out_handle) {
   weft_part_t* part;
   if (passport->creator == weft_peers_self(peer->peers)) {
     part = weft_travel_find(peer->runtime, passport->creator, passport->number);
     if (part == NULL) {
-      return weft_status_make(WEFT_STATUS_CLOSED,
-                              "an end of channel %s has come home, and the "
-                              "channel is gone",
-                              name);
+      return make_remnant(peer->runtime, passport, name, out_handle);
     }
   } else {
     WEFT_RETURN_IF_ERROR(find_or_create(peer->runtime, passport, name, &part));

@@ -94,7 +94,7 @@ static void a_reader_that_left_first_does_not_come_back(void** state) {
   close_scene(&scene);
 }
 
-// Rank 3 says something to rank 0, of reader 0.
+// Rank 3 says something to rank 0.
 static void say(scene_t* scene, uint16_t subject, const weft_value_t* words,
                 uint32_t count) {
   weft_frame_t head = weft_channel_head(weft_holder_make(0, 1), 1, subject);
@@ -102,8 +102,8 @@ static void say(scene_t* scene, uint16_t subject, const weft_value_t* words,
   weft_peer_kit_tell_scalars(&scene->kit, 3, 0, &head, words, count);
 }
 
-static void join_as_played(scene_t* scene, uint64_t key) {
-  const weft_value_t words[] = {weft_int64(0), weft_int64((int64_t)key)};
+static void join_as_played(scene_t* scene, uint32_t end, uint64_t key) {
+  const weft_value_t words[] = {weft_int64(end), weft_int64((int64_t)key)};
   say(scene, WEFT_CHANNEL_JOIN, words, 2);
 }
 
@@ -118,7 +118,7 @@ static void a_reader_that_never_comes_holds_nothing(void** state) {
   key = weft_part_of_writer(scene.writer)->readers[0].end.key;
   open_writer(&scene);
   weft_peer_kit_run(&scene.kit);
-  join_as_played(&scene, key);
+  join_as_played(&scene, 0, key);
   weft_peer_kit_kill(&scene.kit, 3);
   expect_flow(&scene);
   close_scene(&scene);
@@ -142,12 +142,12 @@ static void open_scene_of_others(scene_t* scene, bool joins_first) {
   scene->readers[1] = NULL;
   uint64_t key = weft_part_of_writer(scene->writer)->readers[0].end.key;
   if (joins_first) {
-    join_as_played(scene, key);
+    join_as_played(scene, 0, key);
   }
   open_writer(scene);
   weft_peer_kit_run(&scene->kit);
   if (!joins_first) {
-    join_as_played(scene, key);
+    join_as_played(scene, 0, key);
   }
 }
 
@@ -226,12 +226,80 @@ static void a_reader_that_joins_after_the_end_gets_all(void** state) {
   close_scene(&scene);
 }
 
+// It can be opened, and that is all.
+static void expect_gone(scene_t* scene, weft_value_t end) {
+  weft_writer_t* writer;
+  weft_reader_t* reader;
+  weft_future_t* future;
+  if (end.as.object->extra == WEFT_CHANNEL_WRITER) {
+    weft_kit_assert_ok(weft_writer_open(end, &writer));
+    weft_kit_assert_status_says(
+        WEFT_STATUS_CLOSED, "the channel is gone",
+        weft_writer_write(writer, weft_int64(1), WEFT_TIME_INFINITE));
+    weft_kit_assert_ok(weft_writer_ready(writer, &future));
+    weft_writer_close(writer, WEFT_OK);
+    weft_writer_release(writer);
+  } else {
+    weft_lease_t lease;
+    weft_kit_assert_ok(weft_reader_open(end, &reader));
+    weft_kit_assert_status_says(
+        WEFT_STATUS_CLOSED, "the channel is gone",
+        weft_reader_read(reader, WEFT_TIME_INFINITE, &lease));
+    weft_kit_assert_ok(weft_reader_ready(reader, &future));
+    weft_reader_release(reader);
+  }
+  assert_true(weft_future_is_done(future));
+  weft_future_release(future);
+  weft_kit_assert_status(
+      WEFT_STATUS_FAILED_PRECONDITION,
+      weft_peer_kit_send(&scene->kit, 0, 1, WEFT_ARGUMENTS(end)));
+}
+
+// Rank 3 uses a copy of an end until nothing is left at rank 0.
+static void use_up(scene_t* scene, uint32_t number, weft_value_t end) {
+  const weft_value_t bits = weft_int64(1);
+  weft_part_t* part = weft_part_of_writer(scene->writer);
+  send_value(scene, 3, end);
+  join_as_played(scene, number, weft_part_end(part, number)->key);
+  weft_reader_release(scene->readers[0]);
+  weft_reader_release(scene->readers[1]);
+  weft_writer_release(scene->writer);
+  if (number != WEFT_END_WRITER) {
+    say(scene, WEFT_CHANNEL_LEAVE, &bits, 1);
+  }
+  weft_peer_kit_run(&scene->kit);
+  assert_false(is_known(scene));
+}
+
+// Rank 1 sends its copy home then; what it is in arrives.
+static void an_end_comes_home_when_its_channel_is_gone(void** state) {
+  (void)state;
+  for (int i = 0; i < 2; i++) {
+    scene_t scene;
+    open_scene(&scene);
+    weft_value_t end = i == 0 ? weft_writer_value(scene.writer)
+                              : weft_reader_value(scene.readers[0]);
+    send_value(&scene, 1, weft_value_retain(end));
+    weft_value_t copy = weft_travel_take();
+    use_up(&scene, i == 0 ? WEFT_END_WRITER : 0, end);
+    weft_kit_assert_ok(
+        weft_peer_kit_send(&scene.kit, 1, 0, WEFT_ARGUMENTS(copy)));
+    weft_value_release(copy);
+    end = weft_travel_take();
+    expect_gone(&scene, end);
+    weft_value_release(end);
+    weft_peer_kit_run(&scene.kit);
+    weft_travel_close(&scene.kit);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_reader_that_left_first_does_not_come_back),
       cmocka_unit_test(a_reader_that_never_comes_holds_nothing),
       cmocka_unit_test(who_is_on_the_way_to_the_hub_is_not_forgotten),
       cmocka_unit_test(a_reader_that_joins_after_the_end_gets_all),
+      cmocka_unit_test(an_end_comes_home_when_its_channel_is_gone),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
