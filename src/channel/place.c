@@ -292,6 +292,11 @@ static weft_status_t pack_batch(batch_t* batch, weft_part_t* part, bool in_ring,
   weft_status_t status = WEFT_OK;
   for (uint32_t i = 0; i < count && status == WEFT_OK; i++) {
     status = pack_for(batch, part, peers[i], bits[i], error, value);
+    if (status != WEFT_OK && weft_peer_state(peers[i]) == WEFT_PEER_DEAD) {
+      // Its readers are being struck off; the others get the value.
+      weft_status_release(status);
+      status = WEFT_OK;
+    }
   }
   if (status != WEFT_OK) {
     cancel_batch(batch);

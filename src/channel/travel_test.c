@@ -293,6 +293,41 @@ static void an_end_comes_home_when_its_channel_is_gone(void** state) {
   }
 }
 
+static scene_t* written_at_death;
+
+// Nobody can be lent anything any more, and the hub has not heard why.
+static void write_at_death(weft_peer_t* peer, weft_status_t reason) {
+  const int64_t count = 1000;
+  weft_tensor_t* tensor;
+  if (weft_runtime_rank(peer->runtime) == 0 && peer->rank == 3) {
+    weft_kit_assert_ok(weft_tensor_create_shared(peer->runtime, WEFT_INT32, 1,
+                                                 &count, &tensor));
+    weft_value_t value = weft_tensor_into_value(tensor);
+    weft_kit_assert_ok(
+        weft_writer_write(written_at_death->writer, value, WEFT_TIME_NOW));
+    weft_value_release(value);
+  }
+  weft_channels_peer_died(peer, reason);
+}
+
+static void a_death_on_the_way_is_no_failure_of_the_write(void** state) {
+  scene_t scene;
+  weft_lease_t lease;
+  (void)state;
+  open_scene(&scene);
+  written_at_death = &scene;
+  weft_travel_events.died = write_at_death;
+  open_last_reader(&scene);
+  send_reader(&scene, 3, 0);
+  join_as_played(&scene, 0,
+                 weft_part_of_writer(scene.writer)->readers[0].end.key);
+  weft_peer_kit_kill(&scene.kit, 3);
+  weft_kit_assert_ok(weft_reader_read(scene.readers[1], WEFT_TIME_NOW, &lease));
+  assert_int_equal(weft_value_kind(lease.value), WEFT_KIND_TENSOR);
+  weft_lease_release(&lease);
+  close_scene(&scene);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_reader_that_left_first_does_not_come_back),
@@ -300,6 +335,7 @@ int main(void) {
       cmocka_unit_test(who_is_on_the_way_to_the_hub_is_not_forgotten),
       cmocka_unit_test(a_reader_that_joins_after_the_end_gets_all),
       cmocka_unit_test(an_end_comes_home_when_its_channel_is_gone),
+      cmocka_unit_test(a_death_on_the_way_is_no_failure_of_the_write),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
