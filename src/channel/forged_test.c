@@ -661,6 +661,45 @@ static void a_reader_that_leaves_ahead_of_the_answer_stays_away(void** state) {
   close_scene(&scene);
 }
 
+// Rank 3 has told rank 2 to join rank 1, and dies.
+static void who_comes_after_the_death_of_the_creator_hears_of_it(void** state) {
+  scene_t scene;
+  weft_writer_t* writer;
+  weft_status_t status;
+  weft_value_t value;
+  const words_t of_writer = {weft_holder_make(3, 1),
+                             OTHER_NUMBER,
+                             OTHER_KEY,
+                             WEFT_END_WRITER,
+                             1,
+                             SLOTS,
+                             8};
+  weft_frame_t head = weft_channel_head(weft_holder_make(3, 1), OTHER_NUMBER,
+                                        WEFT_CHANNEL_JOIN);
+  const weft_value_t words[] = {weft_int64(0), weft_int64(OTHER_KEY + 1)};
+  (void)state;
+  open_scene(&scene);
+  weft_peer_kit_connect(&scene.kit, 1, 2);
+  post_end(&scene, 1, &of_writer, 40);
+  weft_value_t end = weft_travel_take();
+  weft_kit_assert_ok(weft_writer_open(end, &writer));
+  weft_value_release(end);
+  uint64_t id = weft_peer_kit_expect(&scene.kit, 3, 1, WEFT_FRAME_CHANNEL)->id;
+  answer_writer(&scene, id, 1, OTHER_KEY + 1);
+  weft_peer_kit_run(&scene.kit);
+  weft_peer_kit_kill(&scene.kit, 3);
+  head.id = 6;
+  weft_peer_kit_tell_scalars(&scene.kit, 2, 1, &head, words, 2);
+  const weft_frame_t* reply =
+      weft_peer_kit_expect(&scene.kit, 2, 1, WEFT_FRAME_REPLY);
+  weft_delivery_read_outcome(weft_peer_kit_peer(&scene.kit, 1, 2), reply,
+                             &status, &value);
+  weft_kit_assert_status(WEFT_STATUS_PEER_DIED, status);
+  weft_value_release(value);
+  weft_writer_release(writer);
+  close_scene(&scene);
+}
+
 // A copy of it is still here when it has been used elsewhere, and has left.
 static void a_reader_that_has_left_leaves_no_copy_behind(void** state) {
   scene_t scene;
@@ -713,6 +752,7 @@ int main(void) {
       cmocka_unit_test(who_is_early_waits_for_the_writer_alone),
       cmocka_unit_test(a_reader_that_leaves_ahead_of_the_answer_stays_away),
       cmocka_unit_test(a_reader_that_has_left_leaves_no_copy_behind),
+      cmocka_unit_test(who_comes_after_the_death_of_the_creator_hears_of_it),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -297,7 +297,9 @@ static weft_status_t taken_status(const weft_part_t* part,
     (void)snprintf(where, sizeof(where), "by whoever made it");
   }
   if (end->state == WEFT_END_LEFT) {
-    return weft_part_closed_status(part, "this end of it has left");
+    return end->failure != WEFT_OK
+               ? weft_status_retain(end->failure)
+               : weft_part_closed_status(part, "this end of it has left");
   }
   if (end->number == WEFT_END_WRITER) {
     return weft_status_make(WEFT_STATUS_ALREADY_EXISTS,

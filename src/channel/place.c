@@ -737,6 +737,13 @@ void weft_places_strike_off(weft_part_t* part, weft_peer_t* peer,
   weft_mutex_lock(&part->lock);
   uint64_t unseen =
       is_creator(part, peer) ? unused_locked(part, UINT64_MAX, false) : 0;
+  for (uint32_t i = 0; i < part->reader_count; i++) {
+    // One that was told to come here hears why it is too late.
+    weft_end_t* end = &part->readers[i].end;
+    if ((unseen & weft_reader_bit(i)) != 0 && end->failure == WEFT_OK) {
+      end->failure = weft_status_retain(reason);
+    }
+  }
   weft_mutex_unlock(&part->lock);
   if (unseen != 0) {
     weft_part_drop_readers(part, unseen, reason);
