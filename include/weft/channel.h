@@ -116,8 +116,9 @@ WEFT_API void weft_reader_release(weft_reader_t* reader);
 // Writes a value to every reader. Retains it; opaque objects pass as they are,
 // within a process.
 // Errors: WOULD_BLOCK without a wait, and DEADLINE_EXCEEDED after one, when no
-// slot was free: the latter says which reader holds the one that is next, and
-// how many it has yet to read; CLOSED after a close, and when the last reader
+// slot was free: the latter says which reader holds the one that is next, how
+// many it has yet to read, and how long this value has waited, also in writes
+// before that failed; CLOSED after a close, and when the last reader
 // has left; PEER_DIED when its process died; FAILED_PRECONDITION between
 // `reserve` and its end; CANCELLED; those of `weft_writer_open`. With a reader
 // elsewhere: UNIMPLEMENTED for what cannot be sent, the message has its path

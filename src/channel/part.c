@@ -203,6 +203,21 @@ static const char* where_is(const weft_part_t* part,
   return buffer;
 }
 
+// The clock is read once for a value that has to wait, whoever tries how often.
+static void note_stuck_locked(weft_part_t* part) {
+  if (part->stuck_since_ns == 0 || part->stuck_sequence != part->written) {
+    part->stuck_sequence = part->written;
+    part->stuck_since_ns = weft_runtime_now_ns(part->runtime);
+  }
+}
+
+// How long the writer has waited with the value that is next. Units: ms.
+static unsigned long long stuck_ms_locked(const weft_part_t* part) {
+  int64_t now_ns = part->runtime != NULL ? weft_runtime_now_ns(part->runtime)
+                                         : part->stuck_since_ns;
+  return (unsigned long long)(now_ns - part->stuck_since_ns) / 1000000;
+}
+
 static weft_status_t stayed_full_locked(weft_part_t* part,
                                         weft_status_t cause) {
   if (!part->is_hub) {
@@ -223,16 +238,18 @@ static weft_status_t stayed_full_locked(weft_part_t* part,
   if (reader->end.state != WEFT_END_HERE) {
     return weft_status_make_caused(
         weft_status_code(cause), cause,
-        "channel %s is full: reader %u%s has not released value %llu",
+        "channel %s is full: reader %u%s has not released value %llu; the "
+        "writer has waited for %llu ms",
         part->name, first, where_is(part, reader, where, sizeof(where)),
-        sequence);
+        sequence, stuck_ms_locked(part));
   }
   return weft_status_make_caused(
       weft_status_code(cause), cause,
       "channel %s is full: reader %u holds value %llu, has %u leased and %llu "
-      "to read",
+      "to read; the writer has waited for %llu ms",
       part->name, first, sequence, reader->leases,
-      (unsigned long long)(part->written - reader->next));
+      (unsigned long long)(part->written - reader->next),
+      stuck_ms_locked(part));
 }
 
 static weft_status_t stayed_empty_locked(const weft_part_reader_t* reader,
@@ -331,6 +348,9 @@ static weft_status_t wait_locked(weft_part_t* part,
   }
   if (waits_for_itself_locked(part, reader)) {
     return weft_status_from_code(WEFT_STATUS_WOULD_BLOCK);
+  }
+  if (reader == NULL) {
+    note_stuck_locked(part);
   }
   weft_status_t slept = sleep_locked(part, reader, deadline_ns);
   weft_status_t status =

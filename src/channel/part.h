@@ -212,6 +212,9 @@ struct weft_part {
   // What the writer fills in place; of its thread.
   weft_value_t reserved;
   size_t reserved_bytes;
+  // The value that the writer waits with, and since when; 0: with none so far.
+  uint64_t stuck_sequence;
+  int64_t stuck_since_ns;
   // Of waiter_t: threads, the writer's and the readers'.
   weft_dlist_t write_waiters;
   weft_dlist_t read_waiters;
