@@ -206,9 +206,6 @@ static void peer_died(weft_channel_node_t* node, void* user) {
   }
   weft_mutex_lock(&part->lock);
   bool is_hub = part->hub == death->peer;
-  if (is_hub) {
-    part->hub = NULL;
-  }
   weft_mutex_unlock(&part->lock);
   weft_status_t loss =
       loss_of(part, is_hub ? "its writer is gone" : "its reader is gone",
@@ -216,6 +213,10 @@ static void peer_died(weft_channel_node_t* node, void* user) {
   weft_places_strike_off(part, death->peer, loss);
   if (is_hub) {
     weft_part_close(part, weft_status_retain(loss), false);
+    // Not before: whoever finds no hub is told why.
+    weft_mutex_lock(&part->lock);
+    part->hub = NULL;
+    weft_mutex_unlock(&part->lock);
   }
   weft_status_release(loss);
 }

@@ -400,11 +400,11 @@ static void give_reader(weft_part_t* part, weft_end_t* end, weft_peer_t* peer,
   bool joins = !sends_on && part->is_hub && weft_end_is_free(end);
   if (!joins && !sends_on) {
     status = taken_status(part, end);
+  } else if (!joins && hub == 0) {
+    // The hub has died, and the channel was closed with that.
+    status = weft_status_retain(part->reason);
   }
   weft_mutex_unlock(&part->lock);
-  if (sends_on && hub == 0) {
-    status = weft_part_closed_status(part, "its writer is gone");
-  }
   if (joins) {
     status = weft_places_add(part, end, peer, id);
   }

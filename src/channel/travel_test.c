@@ -293,6 +293,32 @@ static void an_end_comes_home_when_its_channel_is_gone(void** state) {
   }
 }
 
+// Rank 1 asks for its reader when rank 3, which had the writer, has died.
+static void who_opens_an_end_after_the_writers_death_hears_of_it(void** state) {
+  scene_t scene;
+  weft_reader_t* reader;
+  weft_lease_t lease;
+  (void)state;
+  open_scene(&scene);
+  send_reader(&scene, 1, 0);
+  weft_value_t end = weft_travel_take();
+  uint64_t key = weft_part_of_writer(scene.writer)->writer_end.key;
+  weft_value_t writer = weft_writer_value(scene.writer);
+  send_value(&scene, 3, writer);
+  join_as_played(&scene, WEFT_END_WRITER, key);
+  weft_peer_kit_kill(&scene.kit, 3);
+  weft_kit_assert_ok(weft_reader_open(end, &reader));
+  weft_value_release(end);
+  weft_peer_kit_run(&scene.kit);
+  weft_kit_assert_status(WEFT_STATUS_PEER_DIED,
+                         weft_reader_read(reader, WEFT_TIME_NOW, &lease));
+  weft_reader_release(reader);
+  weft_reader_release(scene.readers[1]);
+  weft_writer_release(scene.writer);
+  weft_peer_kit_run(&scene.kit);
+  weft_travel_close(&scene.kit);
+}
+
 static scene_t* written_at_death;
 
 // Nobody can be lent anything any more, and the hub has not heard why.
@@ -335,6 +361,7 @@ int main(void) {
       cmocka_unit_test(who_is_on_the_way_to_the_hub_is_not_forgotten),
       cmocka_unit_test(a_reader_that_joins_after_the_end_gets_all),
       cmocka_unit_test(an_end_comes_home_when_its_channel_is_gone),
+      cmocka_unit_test(who_opens_an_end_after_the_writers_death_hears_of_it),
       cmocka_unit_test(a_death_on_the_way_is_no_failure_of_the_write),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
