@@ -306,6 +306,29 @@ static __attribute__((noinline)) weft_status_t read_error(
   return status != WEFT_OK ? status : error;
 }
 
+weft_status_t weft_delivery_read_data(weft_peer_t* peer,
+                                      const weft_frame_t* frame,
+                                      weft_value_t structure,
+                                      weft_value_t* out_value) {
+  unpacking_t unpacking;
+  *out_value = weft_none();
+  weft_status_t status = begin(&unpacking, peer, frame);
+  if (status == WEFT_OK) {
+    weft_decoder_t decoder;
+    init_decoder(&decoder, &unpacking);
+    status = weft_decode_data(&decoder, structure, out_value);
+    if (status == WEFT_OK) {
+      status = weft_decoder_finish(&decoder);
+    }
+  }
+  end(&unpacking);
+  if (status != WEFT_OK) {
+    weft_value_release(*out_value);
+    *out_value = weft_none();
+  }
+  return status;
+}
+
 // An error that is a code alone.
 static weft_status_t read_code(weft_value_t value) {
   bool is_code = value.kind == WEFT_KIND_INT64 && value.as.int64 > 0 &&

@@ -142,7 +142,7 @@ static void pack_somehow(weft_outcome_t* outcome, weft_peer_t* peer,
 // Once more; nothing is lent on if that has failed.
 static void send_again(weft_outcome_t* outcome, weft_peer_t* peer) {
   weft_frame_t head = bare_head(&outcome->parcel.head);
-  head.flags = outcome->parcel.head.flags & WEFT_FRAME_MORE;
+  head.flags = outcome->parcel.head.flags & (WEFT_FRAME_MORE | WEFT_FRAME_BARE);
   bool copies_loans = !outcome->is_unprepared;
   outcome->is_stale = false;
   weft_parcel_deinit(&outcome->parcel, peer);

@@ -38,7 +38,8 @@ void weft_outcome_send(weft_outcome_t* outcome, weft_peer_t* peer,
                        void (*sent)(weft_outcome_t* outcome));
 
 // Packs what is not of a future, so that what cannot be sent is known before
-// anything is. Then `weft_outcome_start`, or `weft_outcome_cancel`.
+// anything is. `head` may ask for a value without its structure
+// (WEFT_FRAME_BARE). Then `weft_outcome_start`, or `weft_outcome_cancel`.
 // Owns: takes both over, also on failure. Errors: as `weft_encode_value`;
 // RESOURCE_EXHAUSTED.
 weft_status_t weft_outcome_pack(weft_outcome_t* outcome, weft_peer_t* peer,

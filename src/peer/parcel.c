@@ -166,6 +166,17 @@ static size_t frame_bytes(const weft_parcel_t* parcel) {
   return size_bytes + (size_t)cargo->item_count * WEFT_ATTACHMENT_BYTES;
 }
 
+static weft_status_t attach_body(weft_parcel_t* parcel, weft_peers_t* peers) {
+  weft_cargo_t* cargo = parcel->cargo;
+  memmove(&cargo->items[1], &cargo->items[0],
+          cargo->item_count * sizeof(item_t));
+  cargo->items[0] = (item_t){.storage = NULL};
+  cargo->item_count++;
+  parcel->head.flags |= WEFT_FRAME_BODY_ATTACHED;
+  return fill_copy(&cargo->items[0], peers, cargo->encoder.data,
+                   cargo->encoder.size_bytes);
+}
+
 // Moves what does not fit into a frame into blocks: first the body, then small
 // attachments, of which there may be many.
 static weft_status_t shrink(weft_parcel_t* parcel, weft_peers_t* peers) {
@@ -173,14 +184,11 @@ static weft_status_t shrink(weft_parcel_t* parcel, weft_peers_t* peers) {
   if (frame_bytes(parcel) <= WEFT_LINK_FRAME_LIMIT) {
     return WEFT_OK;
   }
-  memmove(&cargo->items[1], &cargo->items[0],
-          cargo->item_count * sizeof(item_t));
-  cargo->items[0] = (item_t){.storage = NULL};
-  cargo->item_count++;
-  parcel->head.flags |= WEFT_FRAME_BODY_ATTACHED;
-  WEFT_RETURN_IF_ERROR(fill_copy(&cargo->items[0], peers, cargo->encoder.data,
-                                 cargo->encoder.size_bytes));
-  for (uint32_t i = 1;
+  // Tensors alone, without structure, have an empty body.
+  if (cargo->encoder.size_bytes > 0) {
+    WEFT_RETURN_IF_ERROR(attach_body(parcel, peers));
+  }
+  for (uint32_t i = is_body_attached(parcel) ? 1 : 0;
        i < cargo->item_count && frame_bytes(parcel) > WEFT_LINK_FRAME_LIMIT;
        i++) {
     item_t* item = &cargo->items[i];
@@ -292,6 +300,8 @@ static bool pack_scalars(weft_parcel_t* parcel, const weft_value_t* values,
   weft_frame_put_scalars(&parcel->head, &parcel->words[parcel->word_count],
                          values, (uint32_t)count);
   parcel->word_count += (uint32_t)count;
+  // Scalars have no structure.
+  parcel->head.flags &= (uint8_t)~WEFT_FRAME_BARE;
   parcel->head.size_bytes =
       (uint32_t)(sizeof(weft_frame_t) + sizeof(uint64_t) * parcel->word_count);
   return true;
@@ -358,14 +368,17 @@ static weft_status_t pack_value(weft_parcel_t* parcel, weft_peer_t* peer,
   }
   parcel->head.value_count = 1;
   WEFT_RETURN_IF_ERROR(create_cargo(parcel, peer));
-  WEFT_RETURN_IF_ERROR(
-      weft_encode_value(&parcel->cargo->encoder, "result", value));
+  weft_encoder_t* encoder = &parcel->cargo->encoder;
+  WEFT_RETURN_IF_ERROR((parcel->head.flags & WEFT_FRAME_BARE) != 0
+                           ? weft_encode_data(encoder, "result", value)
+                           : weft_encode_value(encoder, "result", value));
   return pack_items(parcel, peer->peers);
 }
 
 static weft_status_t pack_error(weft_parcel_t* parcel, weft_peer_t* peer,
                                 weft_status_t error) {
   parcel->head.flags |= WEFT_FRAME_ERROR;
+  parcel->head.flags &= (uint8_t)~WEFT_FRAME_BARE;
   WEFT_RETURN_IF_ERROR(create_cargo(parcel, peer));
   WEFT_RETURN_IF_ERROR(weft_encode_status(&parcel->cargo->encoder, error));
   return pack_items(parcel, peer->peers);

@@ -469,7 +469,8 @@ bool weft_calls_take(weft_pending_t* pending, uint64_t* out_id);
 typedef struct weft_cargo weft_cargo_t;
 
 typedef struct weft_parcel {
-  // Type, id, target, sender and timeout are the caller's; the rest is filled.
+  // Type, id, target, sender and timeout are the caller's, and whether a value
+  // is sent without its structure (WEFT_FRAME_BARE); the rest is filled.
   weft_frame_t head;
   // The trace's arrow; 0: none.
   uint64_t flow;
@@ -558,5 +559,11 @@ void weft_delivery_deinit(weft_peer_t* peer, weft_delivery_t* delivery);
 void weft_delivery_read_outcome(weft_peer_t* peer, const weft_frame_t* frame,
                                 weft_status_t* out_status,
                                 weft_value_t* out_value);
+// Reads one value that came without its structure. Errors: DATA_LOSS;
+// RESOURCE_EXHAUSTED.
+weft_status_t weft_delivery_read_data(weft_peer_t* peer,
+                                      const weft_frame_t* frame,
+                                      weft_value_t structure,
+                                      weft_value_t* out_value);
 
 #endif  // WEFT_PEER_PEER_H_

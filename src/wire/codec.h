@@ -106,6 +106,8 @@ struct weft_encoder {
   size_t capacity_bytes;
   // Values that may still be appended.
   uint32_t budget;
+  // In `weft_encode_data`.
+  bool is_bare;
   // What goes beside it, in order of its numbers.
   uint32_t attachment_count;
   weft_encoder_bytes_t attachments[WEFT_WIRE_ATTACHMENT_LIMIT];
@@ -127,6 +129,11 @@ void weft_encoder_deinit(weft_encoder_t* encoder);
 // `what` names the value, as "argument 2".
 weft_status_t weft_encode_value(weft_encoder_t* encoder, const char* what,
                                 weft_value_t value);
+// Appends a value without its structure (value/structure.h), which the reader
+// has: lists, maps and tensors leave nothing in the body but what is in them.
+// Tensors have no gaps. Errors: as above.
+weft_status_t weft_encode_data(weft_encoder_t* encoder, const char* what,
+                               weft_value_t value);
 // Appends a named value: its name, then itself.
 weft_status_t weft_encode_named(weft_encoder_t* encoder, const char* name,
                                 weft_value_t value);
@@ -185,6 +192,12 @@ void weft_decoder_init(weft_decoder_t* decoder,
 // after an error.
 weft_status_t weft_decode_value(weft_decoder_t* decoder,
                                 weft_value_t* out_value);
+// Reads what `weft_encode_data` wrote of a value with this structure: each
+// tensor has the next attachment that nothing has named. Errors: as above;
+// DATA_LOSS for values of other kinds, and for attachments of another size than
+// the elements that they should have.
+weft_status_t weft_decode_data(weft_decoder_t* decoder, weft_value_t structure,
+                               weft_value_t* out_value);
 // Reads a name and a value. `out_name` is not terminated by a NUL: it is lent
 // by the body, and UTF-8.
 weft_status_t weft_decode_named(weft_decoder_t* decoder, const char** out_name,

@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "base/utf8.h"
+#include "value/structure.h"
 #include "wire/wire_internal.h"
 
 // Lists and maps of up to this many values are gathered on the stack.
@@ -362,6 +363,84 @@ weft_status_t weft_decode_value(weft_decoder_t* decoder,
   *out_value = weft_none();
   WEFT_RETURN_IF_ERROR(weft_decoder_spend(decoder, 1));
   return decode(decoder, 0, out_value);
+}
+
+// --- Data of a known structure ----------------------------------------------
+
+// The number of the next attachment that nothing has named.
+static uint32_t next_attachment(const weft_decoder_t* decoder) {
+  uint32_t index = 0;
+  while (index < WEFT_WIRE_ATTACHMENT_LIMIT &&
+         (decoder->used >> index & 1) != 0) {
+    ++index;
+  }
+  return index;
+}
+
+// A place in the body, for errors of what takes no bytes of it.
+static weft_token_t token_here(const weft_decoder_t* decoder) {
+  return (weft_token_t){.offset_bytes = decoder->reader.offset_bytes};
+}
+
+static weft_status_t decode_elements(weft_decoder_t* decoder,
+                                     const weft_tensor_layout_t* agreed,
+                                     weft_value_t* out_value) {
+  const weft_token_t token = token_here(decoder);
+  weft_tensor_layout_t layout = *agreed;
+  weft_storage_t* storage = NULL;
+  weft_tensor_t* tensor = NULL;
+  bool is_empty = false;
+  for (uint32_t i = 0; i < layout.ndim; ++i) {
+    is_empty = is_empty || layout.shape[i] == 0;
+  }
+  // A structure says nothing of how elements lie: row by row.
+  layout.strides = NULL;
+  WEFT_RETURN_IF_ERROR(
+      is_empty ? weft_storage_create(decoder->allocator, NULL, 0, &storage)
+               : take_attachment(decoder, &token, next_attachment(decoder),
+                                 &storage));
+  weft_status_t status =
+      weft_tensor_from_storage(decoder->allocator, storage, &layout, &tensor);
+  bool is_whole = status != WEFT_OK || weft_tensor_size_bytes(tensor) ==
+                                           weft_storage_size_bytes(storage);
+  weft_storage_release(storage);
+  WEFT_RETURN_IF_ERROR(blame(decoder, &token, status));
+  if (!is_whole) {
+    weft_tensor_release(tensor);
+    return refuse(decoder, &token, WEFT_OK,
+                  "an attachment is larger than the tensor that it is");
+  }
+  *out_value = weft_tensor_into_value(tensor);
+  return WEFT_OK;
+}
+
+static weft_status_t decode_part(void* user, const weft_path_t* path,
+                                 weft_value_t structure,
+                                 weft_value_t* out_part) {
+  weft_decoder_t* decoder = user;
+  const weft_tensor_t* tensor = NULL;
+  if (structure.kind == WEFT_KIND_TENSOR) {
+    WEFT_RETURN_IF_ERROR(weft_value_as_tensor(structure, &tensor));
+    return weft_path_located(
+        path, decode_elements(decoder, weft_tensor_layout(tensor), out_part));
+  }
+  const weft_token_t token = token_here(decoder);
+  WEFT_RETURN_IF_ERROR(
+      weft_path_located(path, weft_decode_value(decoder, out_part)));
+  if (weft_value_kind(*out_part) == weft_structure_kind(structure)) {
+    return WEFT_OK;
+  }
+  weft_value_release(*out_part);
+  *out_part = weft_none();
+  return weft_path_located(path, refuse(decoder, &token, WEFT_OK,
+                                        "a value is of another kind than it "
+                                        "should be"));
+}
+
+weft_status_t weft_decode_data(weft_decoder_t* decoder, weft_value_t structure,
+                               weft_value_t* out_value) {
+  return weft_value_replace(decoder->allocator, structure, decode_part, decoder,
+                            out_value);
 }
 
 weft_status_t weft_decode_named(weft_decoder_t* decoder, const char** out_name,

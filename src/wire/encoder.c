@@ -6,8 +6,8 @@
 
 #include "base/assert.h"
 #include "base/memory.h"
-#include "base/text_writer.h"
 #include "base/utf8.h"
+#include "value/path.h"
 #include "value/tensor_internal.h"
 #include "value/value_internal.h"
 #include "wire/wire_internal.h"
@@ -18,18 +18,6 @@
 #define HEAD_BYTES 6
 // Attachments that strings and bytes may use, lest tensors find none left.
 #define BESIDE_LIMIT (WEFT_WIRE_ATTACHMENT_LIMIT / 2)
-// The longest path in an error.
-#define PATH_BYTES 512
-
-// How the value at hand was reached.
-typedef struct step {
-  const struct step* parent;
-  // At the root what the value is, or the name of a named one; below it the
-  // key, or NULL and the index.
-  const char* text;
-  size_t index;
-  bool is_name;
-} step_t;
 
 void weft_encoder_init(weft_encoder_t* encoder,
                        const weft_allocator_t* allocator,
@@ -41,6 +29,7 @@ void weft_encoder_init(weft_encoder_t* encoder,
   encoder->size_bytes = 0;
   encoder->capacity_bytes = sizeof(encoder->inside);
   encoder->budget = WEFT_WIRE_VALUE_LIMIT;
+  encoder->is_bare = false;
   encoder->attachment_count = 0;
 }
 
@@ -273,43 +262,9 @@ static weft_status_t put_tensor(weft_encoder_t* encoder, weft_value_t value) {
     WEFT_RETURN_IF_ERROR(find_range(tensor, &range, &head.byte_offset));
     head.attachment = attach(encoder, &range);
   }
-  return put_tensor_head(encoder, tensor, head);
-}
-
-// --- Paths ------------------------------------------------------------------
-
-static void append_path(weft_text_writer_t* path, const step_t* step) {
-  // The parents come first; a value is at most 64 deep.
-  if (step->parent != NULL) {
-    append_path(path, step->parent);
-  }
-  if (step->parent == NULL) {
-    weft_text_append(path, step->is_name ? "argument \"%.100s\": " : "%s: ",
-                     step->text != NULL ? step->text : "value");
-  } else if (step->text != NULL) {
-    weft_text_append(path, ".%.100s", step->text);
-  } else {
-    weft_text_append(path, "[%zu]", step->index);
-  }
-}
-
-// An error with the path to where it happened before its message. Takes it
-// over.
-__attribute__((cold, noinline)) static weft_status_t locate(
-    const step_t* step, weft_status_t status) {
-  char text[PATH_BYTES];
-  weft_text_writer_t path = weft_text_writer_make(text, sizeof(text));
-  append_path(&path, step);
-  weft_status_t located = weft_status_make_caused(
-      weft_status_code(status), weft_status_retain(weft_status_cause(status)),
-      "%s%s%s", text, step->parent != NULL ? ": " : "",
-      weft_status_message(status));
-  weft_status_release(status);
-  return located;
-}
-
-static inline weft_status_t located(const step_t* step, weft_status_t status) {
-  return status == WEFT_OK ? WEFT_OK : locate(step, status);
+  // Without gaps the range is the elements.
+  weft_assert(!encoder->is_bare || weft_tensor_is_contiguous(tensor));
+  return encoder->is_bare ? WEFT_OK : put_tensor_head(encoder, tensor, head);
 }
 
 // --- Values -----------------------------------------------------------------
@@ -341,6 +296,9 @@ static weft_status_t put_head(weft_encoder_t* encoder, weft_value_t value,
     return weft_encoder_spend(encoder, count);
   }
   WEFT_RETURN_IF_ERROR(weft_encoder_spend(encoder, 1));
+  if (encoder->is_bare) {
+    return WEFT_OK;
+  }
   WEFT_RETURN_IF_ERROR(weft_encoder_reserve(encoder, DATUM_BYTES));
   msgpack_packer packer = weft_encoder_packer(encoder);
   if (value.kind == WEFT_KIND_LIST) {
@@ -351,36 +309,41 @@ static weft_status_t put_head(weft_encoder_t* encoder, weft_value_t value,
   return WEFT_OK;
 }
 
-static weft_status_t encode(weft_encoder_t* encoder, const step_t* step,
+static weft_status_t encode(weft_encoder_t* encoder, const weft_path_t* step,
                             weft_value_t value);
 
-static weft_status_t encode_list(weft_encoder_t* encoder, const step_t* parent,
+static weft_status_t encode_list(weft_encoder_t* encoder,
+                                 const weft_path_t* parent,
                                  weft_value_t value) {
   const weft_list_t* list = weft_value_list(value);
   size_t count = list->container.count;
-  step_t step = {.parent = parent};
-  WEFT_RETURN_IF_ERROR(located(parent, put_head(encoder, value, count)));
+  weft_path_t step = {.parent = parent};
+  WEFT_RETURN_IF_ERROR(
+      weft_path_located(parent, put_head(encoder, value, count)));
   for (; step.index < count; ++step.index) {
     WEFT_RETURN_IF_ERROR(encode(encoder, &step, list->values[step.index]));
   }
   return WEFT_OK;
 }
 
-static weft_status_t encode_map(weft_encoder_t* encoder, const step_t* parent,
-                                weft_value_t value) {
+static weft_status_t encode_map(weft_encoder_t* encoder,
+                                const weft_path_t* parent, weft_value_t value) {
   const weft_map_t* map = weft_value_map(value);
   size_t count = map->container.count;
-  step_t step = {.parent = parent};
-  WEFT_RETURN_IF_ERROR(located(parent, put_head(encoder, value, count)));
+  weft_path_t step = {.parent = parent};
+  WEFT_RETURN_IF_ERROR(
+      weft_path_located(parent, put_head(encoder, value, count)));
   for (size_t i = 0; i < count; ++i) {
     step.text = weft_value_string(map->entries[i].key)->data;
-    WEFT_RETURN_IF_ERROR(encode(encoder, &step, map->entries[i].key));
+    if (!encoder->is_bare) {
+      WEFT_RETURN_IF_ERROR(encode(encoder, &step, map->entries[i].key));
+    }
     WEFT_RETURN_IF_ERROR(encode(encoder, &step, map->entries[i].value));
   }
   return WEFT_OK;
 }
 
-static weft_status_t encode(weft_encoder_t* encoder, const step_t* step,
+static weft_status_t encode(weft_encoder_t* encoder, const weft_path_t* step,
                             weft_value_t value) {
   if (value.kind == WEFT_KIND_LIST) {
     return encode_list(encoder, step, value);
@@ -388,7 +351,7 @@ static weft_status_t encode(weft_encoder_t* encoder, const step_t* step,
   if (value.kind == WEFT_KIND_MAP) {
     return encode_map(encoder, step, value);
   }
-  return located(step, put_leaf(encoder, value));
+  return weft_path_located(step, put_leaf(encoder, value));
 }
 
 static weft_status_t put_name(weft_encoder_t* encoder, const char* name) {
@@ -435,15 +398,23 @@ static weft_status_t settle(weft_encoder_t* encoder, mark_t mark,
 weft_status_t weft_encode_value(weft_encoder_t* encoder, const char* what,
                                 weft_value_t value) {
   mark_t mark = mark_of(encoder);
-  step_t root = {.text = what};
+  weft_path_t root = {.text = what};
   return settle(encoder, mark, encode(encoder, &root, value));
+}
+
+weft_status_t weft_encode_data(weft_encoder_t* encoder, const char* what,
+                               weft_value_t value) {
+  encoder->is_bare = true;
+  weft_status_t status = weft_encode_value(encoder, what, value);
+  encoder->is_bare = false;
+  return status;
 }
 
 weft_status_t weft_encode_named(weft_encoder_t* encoder, const char* name,
                                 weft_value_t value) {
   mark_t mark = mark_of(encoder);
-  step_t root = {.text = name, .is_name = true};
-  weft_status_t status = located(&root, put_name(encoder, name));
+  weft_path_t root = {.text = name, .is_name = true};
+  weft_status_t status = weft_path_located(&root, put_name(encoder, name));
   if (status == WEFT_OK) {
     status = encode(encoder, &root, value);
   }

@@ -9,7 +9,7 @@
 
 #define ALL_FLAGS                                            \
   (WEFT_FRAME_SCALARS | WEFT_FRAME_ERROR | WEFT_FRAME_FLOW | \
-   WEFT_FRAME_BODY_ATTACHED | WEFT_FRAME_MORE)
+   WEFT_FRAME_BODY_ATTACHED | WEFT_FRAME_MORE | WEFT_FRAME_BARE)
 #define KIND_BITS 4
 
 // What the payload of a type may be.
@@ -131,9 +131,11 @@ static weft_status_t check_attached(const weft_frame_t* frame) {
 
 static weft_status_t check_body(const weft_frame_t* frame) {
   bool is_attached = has(frame, WEFT_FRAME_BODY_ATTACHED);
-  // Each value takes at least a byte, its name another, an error some.
+  // Each value takes at least a byte, its name another, an error some; tensors
+  // alone, without structure, none.
   uint32_t least = frame->value_count + 2u * frame->named_count +
                    (has(frame, WEFT_FRAME_ERROR) ? 1u : 0u);
+  least -= has(frame, WEFT_FRAME_BARE) ? least : 0;
   if (frame->attachment_count >
       WEFT_WIRE_ATTACHMENT_LIMIT + (is_attached ? 1u : 0u)) {
     return refuse(frame, "has too many attachments");
@@ -169,6 +171,11 @@ static weft_status_t check_type(const weft_frame_t* frame) {
   bool is_error = has(frame, WEFT_FRAME_ERROR);
   if (has(frame, WEFT_FRAME_MORE) && frame->type != WEFT_FRAME_VALUE) {
     return refuse(frame, "says that more comes, which its type never does");
+  }
+  if (has(frame, WEFT_FRAME_BARE) &&
+      (frame->type != WEFT_FRAME_SLOT || is_error ||
+       has(frame, WEFT_FRAME_SCALARS))) {
+    return refuse(frame, "has no structure to do without");
   }
   uint32_t count = (uint32_t)frame->value_count + frame->named_count;
   switch (rule_of(frame->type)) {

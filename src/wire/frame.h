@@ -74,7 +74,9 @@ enum {
   // The body does not stand here but in attachment 0.
   WEFT_FRAME_BODY_ATTACHED = 8,
   // Of VALUE: an error, and the sender's last word is still to come.
-  WEFT_FRAME_MORE = 16
+  WEFT_FRAME_MORE = 16,
+  // Of SLOT: the body is the value's data, without its structure.
+  WEFT_FRAME_BARE = 32
 };
 
 // `endpoint` of ACCEPT.
@@ -99,7 +101,9 @@ enum {
   // (): a reader has released what the writer sleeps for.
   WEFT_CHANNEL_BELL = 7,
   // (readers): these have come to the hub, or have left.
-  WEFT_CHANNEL_ARRIVE = 8
+  WEFT_CHANNEL_ARRIVE = 8,
+  // (1): the sender knows the structure of the values.
+  WEFT_CHANNEL_AGREED = 9
 };
 
 // `endpoint` of SLOT.

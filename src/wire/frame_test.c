@@ -259,8 +259,27 @@ static void what_means_nothing_is_refused(void** state) {
   room.frame.type = 255;
   refuse(&room, "type 255 (unknown)");
   room = make_frame(WEFT_FRAME_CALL);
-  room.frame.flags = 32;
+  room.frame.flags = 64;
   refuse(&room, "flags that mean nothing");
+}
+
+static void only_a_value_of_a_channel_may_lack_its_structure(void** state) {
+  (void)state;
+  frame_room_t room = make_frame(WEFT_FRAME_SLOT);
+  room.frame.flags = WEFT_FRAME_BARE;
+  room.frame.value_count = 1;
+  // Tensors alone have no body.
+  accept(&room);
+  room.frame.type = WEFT_FRAME_VALUE;
+  refuse(&room, "no structure to do without");
+  room.frame.type = WEFT_FRAME_SLOT;
+  room.frame.flags |= WEFT_FRAME_ERROR;
+  room.frame.value_count = 0;
+  refuse(&room, "no structure to do without");
+  room = make_scalars(1);
+  room.frame.type = WEFT_FRAME_SLOT;
+  room.frame.flags |= WEFT_FRAME_BARE;
+  refuse(&room, "no structure to do without");
 }
 
 static void the_size_must_be_that_of_the_parts(void** state) {
@@ -495,7 +514,7 @@ static void any_head_is_checked(weft_kit_random_t* random, void* user) {
   }
   // Mostly near to what is sound.
   room.frame.type = (uint8_t)weft_kit_random_below(random, 12);
-  room.frame.flags = (uint8_t)weft_kit_random_below(random, 16);
+  room.frame.flags = (uint8_t)weft_kit_random_below(random, 64);
   room.frame.value_count = (uint8_t)weft_kit_random_below(random, 10);
   room.frame.named_count = (uint8_t)weft_kit_random_below(random, 2);
   room.frame.attachment_count = (uint16_t)weft_kit_random_below(random, 4);
@@ -551,6 +570,7 @@ int main(void) {
       cmocka_unit_test(an_error_may_be_a_code_alone),
       cmocka_unit_test(only_a_value_says_that_more_comes),
       cmocka_unit_test(what_means_nothing_is_refused),
+      cmocka_unit_test(only_a_value_of_a_channel_may_lack_its_structure),
       cmocka_unit_test(the_size_must_be_that_of_the_parts),
       cmocka_unit_test(attachments_are_few_and_there),
       cmocka_unit_test(the_parts_follow_each_other),
