@@ -72,6 +72,13 @@ typedef struct weft_channel_options {
   // any left all goes beside it. 0: 240 bytes. At most
   // WEFT_CHANNEL_SLOT_BYTES_LIMIT; or WEFT_CHANNEL_NO_RING for no such memory.
   uint32_t slot_bytes;
+  // All values have the structure of the first one: lists of the same lengths,
+  // maps with the same keys in the same order, tensors of the same dtypes and
+  // shapes, and else values of the same kinds, which may differ: numbers,
+  // texts and bytes of any length. Errors can be written all the same. Readers
+  // elsewhere are told the structure with the first values, and from then on
+  // get the data alone; a tensor with gaps takes its structure along.
+  bool is_static;
 } weft_channel_options_t;
 
 // Makes a channel. `options` may be NULL. `out_readers` has room for as many
@@ -122,7 +129,10 @@ WEFT_API void weft_reader_release(weft_reader_t* reader);
 // has left; PEER_DIED when its process died; FAILED_PRECONDITION between
 // `reserve` and its end; CANCELLED; those of `weft_writer_open`. With a reader
 // elsewhere: UNIMPLEMENTED for what cannot be sent, the message has its path
-// within the value; nobody gets anything then, and the channel goes on.
+// within the value; nobody gets anything then, and the channel goes on. So it
+// does where the structure is static: INVALID_ARGUMENT for a value with another
+// one, the message has the path, what is there and what should be;
+// FAILED_PRECONDITION for a tensor that is not sized.
 WEFT_API WEFT_MUST_USE weft_status_t weft_writer_write(weft_writer_t* writer,
                                                        weft_value_t value,
                                                        int64_t deadline_ns);
@@ -143,7 +153,8 @@ WEFT_API WEFT_MUST_USE weft_status_t weft_writer_reserve(weft_writer_t* writer,
                                                          void** out_data);
 // Passes the first `size_bytes` of what was reserved on. Errors:
 // FAILED_PRECONDITION without a reservation; OUT_OF_RANGE for more than was
-// reserved, which stays; CLOSED when the last reader has left meanwhile.
+// reserved, which stays; CLOSED when the last reader has left meanwhile;
+// INVALID_ARGUMENT where the values of a static channel are no bytes.
 WEFT_API WEFT_MUST_USE weft_status_t weft_writer_commit(weft_writer_t* writer,
                                                         size_t size_bytes);
 // Gives a reservation up; none is fine.

@@ -59,6 +59,9 @@ static weft_status_t write_told(weft_outgoing_t* outgoing, weft_peer_t* peer) {
     status = write_words(part, peer, WEFT_CHANNEL_BELL, NULL, 0);
     part->is_bell_due = status != WEFT_OK;
   }
+  if (status == WEFT_OK && part->owes_agreement) {
+    status = weft_agree_write_locked(part, peer);
+  }
   if (status == WEFT_OK && part->leaving != 0) {
     status = write_leaving(part, peer);
   }
@@ -67,8 +70,9 @@ static weft_status_t write_told(weft_outgoing_t* outgoing, weft_peer_t* peer) {
 }
 
 static bool has_more_locked(const weft_part_t* part) {
-  return part->hub != NULL && (!weft_dlist_is_empty(&part->untold) ||
-                               part->leaving != 0 || part->is_bell_due);
+  return part->hub != NULL &&
+         (!weft_dlist_is_empty(&part->untold) || part->owes_agreement ||
+          part->leaving != 0 || part->is_bell_due);
 }
 
 static void end_told(weft_outgoing_t* outgoing, weft_peer_t* peer) {
@@ -224,15 +228,19 @@ void weft_feed_receive(weft_part_t* part, weft_peer_t* peer,
                        const weft_frame_t* frame) {
   weft_status_t error;
   weft_value_t value;
-  weft_delivery_read_outcome(peer, frame, &error, &value);
+  weft_mutex_lock(&part->lock);
+  bool is_hub = part->hub == peer;
+  weft_mutex_unlock(&part->lock);
+  if (is_hub) {
+    weft_agree_read(part, peer, frame, &error, &value);
+  } else {
+    weft_delivery_read_outcome(peer, frame, &error, &value);
+  }
   if (frame->endpoint == WEFT_SLOT_CURSOR) {
     weft_status_release(error);
     weft_ringed_receive_cursor(part, peer, frame->sender, value);
     return;
   }
-  weft_mutex_lock(&part->lock);
-  bool is_hub = part->hub == peer;
-  weft_mutex_unlock(&part->lock);
   if (!is_hub) {
     // It was, before the writer moved on; or never: nobody asked for it.
     weft_status_release(error);

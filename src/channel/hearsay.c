@@ -125,6 +125,11 @@ static bool receive_about(weft_part_t* part, weft_peer_t* peer,
         weft_places_receive_leave(part, peer, words[0]);
       }
       return count == 1;
+    case WEFT_CHANNEL_AGREED:
+      if (count == 1) {
+        weft_places_receive_agreed(part, peer);
+      }
+      return count == 1;
     default:
       return false;
   }

@@ -102,9 +102,13 @@ static weft_status_t part_write(weft_writer_t* writer, weft_value_t value,
                             "or abandoned first",
                             part->name);
   }
+  weft_value_t first;
+  WEFT_RETURN_IF_ERROR(weft_agree_on(part, value, error, &first));
   weft_mutex_lock(&part->lock);
   weft_status_t status = await_write_locked(part, deadline_ns);
-  return put_and_unlock(part, status, value, error);
+  status = put_and_unlock(part, status, value, error);
+  weft_agree_written(part, first, status == WEFT_OK);
+  return status;
 }
 
 static weft_status_t part_reserve(weft_writer_t* writer, size_t size_bytes,
@@ -117,9 +121,10 @@ static weft_status_t part_reserve(weft_writer_t* writer, size_t size_bytes,
   }
   weft_mutex_lock(&part->lock);
   weft_status_t status = await_write_locked(part, deadline_ns);
-  // Readers of the ring are all that there are, and will be.
+  // Readers of the ring are all that there are, and will be; and bytes need no
+  // look at what was agreed.
   bool in_ring = status == WEFT_OK && weft_ringed_is_all_locked(part) &&
-                 size_bytes <= part->ring.slot_bytes;
+                 !part->is_static && size_bytes <= part->ring.slot_bytes;
   weft_mutex_unlock(&part->lock);
   WEFT_RETURN_IF_ERROR(status);
   if (in_ring) {
@@ -192,9 +197,12 @@ static weft_status_t part_commit(weft_writer_t* writer, size_t size_bytes) {
   if (size_bytes < part->reserved_bytes) {
     WEFT_RETURN_IF_ERROR(shorten(part, size_bytes));
   }
+  weft_value_t first;
+  WEFT_RETURN_IF_ERROR(weft_agree_on(part, part->reserved, WEFT_OK, &first));
   weft_mutex_lock(&part->lock);
   weft_status_t status = put_and_unlock(
       part, weft_part_check_locked(part, NULL), part->reserved, WEFT_OK);
+  weft_agree_written(part, first, status == WEFT_OK);
   part_abandon(writer);
   return status;
 }

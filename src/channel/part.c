@@ -80,6 +80,7 @@ void weft_part_leave_and_unlock(weft_part_t* part) {
   weft_status_release(part->cut);
   weft_status_release(part->loss);
   weft_value_release(part->reserved);
+  weft_value_release(part->structure);
   weft_mutex_deinit(&part->lock);
   weft_memory_free(part->allocator, part, part->size_bytes);
 }
@@ -648,6 +649,7 @@ static void init(weft_part_t* part, weft_runtime_t* runtime,
   part->reader_count = options->reader_count;
   part->slot_count = options->slot_count;
   part->slot_bytes = options->slot_bytes;
+  part->is_static = options->is_static;
   part->users = 1;
   part->present = UINT64_MAX >> (64 - options->reader_count);
   part->node.hold = hold_node;

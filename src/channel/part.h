@@ -20,6 +20,7 @@
 // place.c    the hub's side of places: what is sent, what comes back
 // feed.c     the other side: what comes from the hub, what is told to it
 // ringed.c   readers that read from a ring (ring.h), on both sides
+// agree.c    values that all have one structure
 // travel.c   who has copies of an end, who uses it, and when it has left
 // join.c     how an end comes to be used in another process
 // passport.c ends as bytes
@@ -38,6 +39,7 @@
 #include "channel/ring.h"
 #include "peer/outcome.h"
 #include "sys/sys.h"
+#include "value/structure.h"
 
 // The number of the writer's end; readers are 0 to WEFT_CHANNEL_READER_LIMIT -
 // 1.
@@ -183,6 +185,8 @@ struct weft_part {
   weft_channel_index_t index;
   // Another runtime made it.
   bool is_foreign;
+  // Values have one structure.
+  bool is_static;
 
   weft_mutex_t lock;
   // --- Guarded by the lock ---
@@ -229,6 +233,10 @@ struct weft_part {
   uint64_t leaving;
   weft_outgoing_t tell;
   bool is_telling;
+  // That of all values, once there was one; else none. And the hub is to be
+  // told that it is known.
+  weft_value_t structure;
+  bool owes_agreement;
   // At the hub: of weft_place_t, and how often that changed.
   weft_dlist_t places;
   uint32_t place_changes;
@@ -510,6 +518,27 @@ void weft_ringed_receive_cursor(weft_part_t* part, weft_peer_t* peer,
 weft_status_t weft_ringed_receive_begin(weft_part_t* part, uint64_t bits,
                                         uint64_t sequence);
 void weft_ringed_free(weft_part_t* part);
+
+// The place of a peer knows the structure of the values.
+void weft_places_receive_agreed(weft_part_t* part, const weft_peer_t* peer);
+
+// --- agree.c ----------------------------------------------------------------
+
+// Whether a value, or an error, may be written. `out_first` is the structure,
+// if it is agreed with this value, for `weft_agree_written`, which follows.
+// Errors: INVALID_ARGUMENT; FAILED_PRECONDITION; RESOURCE_EXHAUSTED.
+weft_status_t weft_agree_on(const weft_part_t* part, weft_value_t value,
+                            weft_status_t error, weft_value_t* out_first);
+// Owns: takes `first` over.
+void weft_agree_written(weft_part_t* part, weft_value_t first, bool is_written);
+// Reads what the hub has sent; what cannot be read becomes the error. Owns:
+// hands over both.
+void weft_agree_read(weft_part_t* part, weft_peer_t* peer,
+                     const weft_frame_t* frame, weft_status_t* out_error,
+                     weft_value_t* out_value);
+// Tells the hub that the structure is known. The lock of the part and that of
+// the peer are held. Errors: as `weft_peer_write_locked`.
+weft_status_t weft_agree_write_locked(weft_part_t* part, weft_peer_t* peer);
 
 // --- feed.c -----------------------------------------------------------------
 

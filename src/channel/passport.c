@@ -25,7 +25,8 @@ typedef struct passport {
   uint32_t creator;
   uint32_t number;
   uint64_t key;
-  uint32_t end;
+  uint16_t end;
+  uint16_t is_static;
   uint32_t reader_count;
   uint32_t slot_count;
   uint32_t name_bytes;
@@ -148,7 +149,8 @@ static weft_status_t write_passport(weft_part_t* part, const weft_end_t* end,
       .creator = part->creator,
       .number = part->number,
       .key = weft_part_key(part, end),
-      .end = end->number,
+      .end = (uint16_t)end->number,
+      .is_static = part->is_static,
       .reader_count = part->reader_count,
       .slot_count = part->slot_count,
       .name_bytes = (uint32_t)name_bytes,
@@ -249,6 +251,7 @@ static weft_status_t read_passport(const weft_peer_t* peer, const void* data,
                p->number != 0 && p->reader_count >= 1 &&
                p->reader_count <= WEFT_CHANNEL_READER_LIMIT &&
                p->slot_count >= 1 && p->slot_count <= WEFT_CHANNEL_SLOT_LIMIT &&
+               p->is_static <= 1 &&
                (p->end == WEFT_END_WRITER || p->end < p->reader_count);
   }
   if (!is_sound) {
@@ -290,6 +293,7 @@ static weft_status_t find_or_create(weft_runtime_t* runtime,
       .name = name,
       .reader_count = passport->reader_count,
       .slot_count = passport->slot_count,
+      .is_static = passport->is_static != 0,
   };
   weft_part_t* fresh;
   WEFT_RETURN_IF_ERROR(weft_part_create(runtime, &options, &fresh));
@@ -334,7 +338,8 @@ static weft_status_t take_copy(weft_part_t* part, const weft_peer_t* peer,
 static weft_status_t check_same(weft_part_t* part, const weft_peer_t* peer,
                                 const passport_t* passport) {
   bool is_same = part->reader_count == passport->reader_count &&
-                 part->slot_count == passport->slot_count;
+                 part->slot_count == passport->slot_count &&
+                 part->is_static == (passport->is_static != 0);
   if (is_same && !part->is_foreign) {
     // Nobody has an end of this runtime that was not given it.
     weft_mutex_lock(&part->lock);

@@ -34,6 +34,8 @@ struct place {
   // It is in `weft_outcome_start`; what it sends is on its way.
   bool is_starting;
   bool is_out;
+  // It knows the structure of the values.
+  bool is_agreed;
   // How the channel has ended, and whether that was sent.
   bool ends;
   bool has_ended;
@@ -250,17 +252,26 @@ static void cancel_batch(batch_t* batch) {
   }
 }
 
+// A place as it was.
+typedef struct target {
+  weft_peer_t* peer;
+  uint64_t bits;
+  bool is_agreed;
+} target_t;
+
 // Adds a value for one place. Borrows both.
 static weft_status_t pack_for(batch_t* batch, const weft_part_t* part,
-                              weft_peer_t* peer, uint64_t bits,
-                              weft_status_t error, weft_value_t value) {
-  weft_frame_t head = head_of(part, batch->sequence, bits);
-  sending_t* sending = create_sending(peer);
+                              const target_t* target, weft_status_t error,
+                              weft_value_t value) {
+  weft_frame_t head = head_of(part, batch->sequence, target->bits);
+  bool is_bare = target->is_agreed && !weft_value_has_gaps(value);
+  head.flags = is_bare ? WEFT_FRAME_BARE : 0;
+  sending_t* sending = create_sending(target->peer);
   if (sending == NULL) {
     return no_memory(part);
   }
   weft_status_t status =
-      weft_outcome_pack(&sending->outcome, peer, &head,
+      weft_outcome_pack(&sending->outcome, target->peer, &head,
                         weft_status_retain(error), weft_value_retain(value));
   if (status != WEFT_OK) {
     free_sending(sending);
@@ -274,8 +285,7 @@ static weft_status_t pack_for(batch_t* batch, const weft_part_t* part,
 // ring, for those of other readers. Borrows both.
 static weft_status_t pack_batch(batch_t* batch, weft_part_t* part, bool in_ring,
                                 weft_status_t error, weft_value_t value) {
-  weft_peer_t* peers[WEFT_CHANNEL_READER_LIMIT];
-  uint64_t bits[WEFT_CHANNEL_READER_LIMIT];
+  target_t targets[WEFT_CHANNEL_READER_LIMIT];
   uint32_t count = 0;
   weft_dlist_init(&batch->list);
   weft_mutex_lock(&part->lock);
@@ -284,15 +294,16 @@ static weft_status_t pack_batch(batch_t* batch, weft_part_t* part, bool in_ring,
   for (weft_dlist_node_t* node = weft_dlist_first(&part->places);
        node != NULL && count < WEFT_CHANNEL_READER_LIMIT;
        node = weft_dlist_next(&part->places, node)) {
-    peers[count] = place_at(node)->peer;
-    bits[count] = place_at(node)->bits & (in_ring ? ~part->ringed : UINT64_MAX);
-    count += bits[count] != 0 ? 1 : 0;
+    const place_t* place = place_at(node);
+    uint64_t bits = place->bits & (in_ring ? ~part->ringed : UINT64_MAX);
+    targets[count] = (target_t){place->peer, bits, place->is_agreed};
+    count += bits != 0 ? 1 : 0;
   }
   weft_mutex_unlock(&part->lock);
   weft_status_t status = WEFT_OK;
   for (uint32_t i = 0; i < count && status == WEFT_OK; i++) {
-    status = pack_for(batch, part, peers[i], bits[i], error, value);
-    if (status != WEFT_OK && weft_peer_state(peers[i]) == WEFT_PEER_DEAD) {
+    status = pack_for(batch, part, &targets[i], error, value);
+    if (status != WEFT_OK && weft_peer_state(targets[i].peer) == WEFT_PEER_DEAD) {
       // Its readers are being struck off; the others get the value.
       weft_status_release(status);
       status = WEFT_OK;
@@ -766,6 +777,15 @@ void weft_places_receive_release(weft_part_t* part, weft_peer_t* peer,
   }
   weft_mutex_unlock(&part->lock);
   weft_deed_do(&deed, part->allocator);
+}
+
+void weft_places_receive_agreed(weft_part_t* part, const weft_peer_t* peer) {
+  weft_mutex_lock(&part->lock);
+  place_t* place = find_place_locked(part, peer);
+  if (place != NULL) {
+    place->is_agreed = part->is_static;
+  }
+  weft_mutex_unlock(&part->lock);
 }
 
 weft_peer_t* weft_places_take_any(weft_part_t* part, uint64_t* out_bits) {
