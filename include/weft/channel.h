@@ -45,6 +45,7 @@
 
 #include "weft/future.h"
 #include "weft/runtime.h"
+#include "weft/tensor.h"
 
 WEFT_BEGIN_DECLS
 
@@ -187,6 +188,8 @@ typedef struct weft_lease {
   // may lie in the slot itself, in memory of the writer's process; whoever
   // retains those keeps the slot, as if the lease were not released.
   weft_value_t value;
+  // `value` was made for the reader. Private.
+  bool is_moved;
 } weft_lease_t;
 
 // Takes the next value, or the next error.
@@ -198,6 +201,43 @@ typedef struct weft_lease {
 WEFT_API WEFT_MUST_USE weft_status_t weft_reader_read(weft_reader_t* reader,
                                                       int64_t deadline_ns,
                                                       weft_lease_t* out_lease);
+
+// Where a reader wants the tensors of a value to be.
+typedef struct weft_destination {
+  // Memory of the reader: for each tensor of the value, in the order in which
+  // they are in it (a map has an order, too), a tensor that nobody else has, on
+  // the cpu or a device, row by row without gaps, of the same dtype and shape;
+  // or a declared one, which gets its size. NULL for one that `driver` is for.
+  weft_tensor_t* const* tensors;
+  // 0: there are none; else as many as the value has.
+  size_t tensor_count;
+  // Others are new ones on this device, unless they are there; then, and with
+  // NULL, they are lent as they are.
+  const weft_device_driver_t* driver;
+  // A queue of the devices that tensors are copied to; what is copied to the
+  // cpu takes queue 0 of the device where it is.
+  uint32_t queue;
+} weft_destination_t;
+
+// As `weft_reader_read`, with the tensors of the value where the reader wants
+// them: all of them, or the read has failed. Copies of all of them are waited
+// for at once, until the deadline. Readers here that want one value on one
+// device, and bring no memory, share its copies.
+// A read that fails has lost nothing: the same value is read next, with this
+// destination, another one or none. After WOULD_BLOCK and DEADLINE_EXCEEDED
+// the devices go on, and the same destination goes on waiting for them; another
+// one waits for them first. Until then they keep the reader's memory, which
+// cannot be written to; a reader that leaves waits for them.
+// Memory of the reader is part of the value, and so not the reader's alone, as
+// long as the lease is.
+// Errors: as `weft_reader_read`; INVALID_ARGUMENT for memory that does not fit,
+// the message has the path, what it is and what it should be;
+// FAILED_PRECONDITION for memory that others have, too, and for a tensor that
+// has no size; RESOURCE_EXHAUSTED; what the devices say, which names tensor and
+// device. Then the reader's memory may hold anything.
+WEFT_API WEFT_MUST_USE weft_status_t weft_reader_read_into(
+    weft_reader_t* reader, const weft_destination_t* destination,
+    int64_t deadline_ns, weft_lease_t* out_lease);
 
 // Gives a lease back. A lease that was released is fine. Thread: any, one at a
 // time for each lease.

@@ -18,6 +18,8 @@ static void leave(weft_object_t* object) {
     writer->vtable->leave(writer);
   } else {
     weft_reader_t* reader = (weft_reader_t*)(void*)object;
+    weft_move_release(reader->unfinished);
+    reader->unfinished = NULL;
     reader->vtable->leave(reader);
   }
 }
@@ -40,6 +42,7 @@ void weft_reader_init(weft_reader_t* reader, const weft_reader_vtable_t* vtable,
   reader->object.extra = WEFT_CHANNEL_READER;
   reader->vtable = vtable;
   reader->allocator = allocator;
+  reader->unfinished = NULL;
 }
 
 weft_value_t weft_writer_value(weft_writer_t* writer) {
@@ -211,10 +214,31 @@ weft_status_t weft_reader_read(weft_reader_t* reader, int64_t deadline_ns,
   return reader->vtable->read(reader, cut(deadline_ns), out_lease);
 }
 
+weft_status_t weft_reader_read_into(weft_reader_t* reader,
+                                    const weft_destination_t* destination,
+                                    int64_t deadline_ns,
+                                    weft_lease_t* out_lease) {
+  weft_lease_t lease = {.reader = NULL};
+  *out_lease = lease;
+  deadline_ns = cut(deadline_ns);
+  WEFT_RETURN_IF_ERROR(reader->vtable->read(reader, deadline_ns, &lease));
+  weft_status_t status =
+      weft_channel_receive(reader, destination, deadline_ns, &lease);
+  if (status != WEFT_OK) {
+    reader->vtable->unread(&lease);
+    return status;
+  }
+  *out_lease = lease;
+  return WEFT_OK;
+}
+
 void weft_lease_release(weft_lease_t* lease) {
   if (lease->reader != NULL) {
     weft_lease_t taken = *lease;
     *lease = (weft_lease_t){.reader = NULL};
+    if (taken.is_moved) {
+      weft_value_release(taken.value);
+    }
     taken.reader->vtable->give_back(&taken);
   }
 }

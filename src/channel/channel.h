@@ -6,6 +6,7 @@
 //   channel.c   the public functions; the channels of a runtime
 //   part.h      a channel, as far as it is in one process
 //   shared.c    one reader for several consumers of one actor
+//   move.h      tensors on their way to where they are wanted
 
 #ifndef WEFT_CHANNEL_CHANNEL_H_
 #define WEFT_CHANNEL_CHANNEL_H_
@@ -15,6 +16,7 @@
 #include "base/dlist.h"
 #include "base/object.h"
 #include "base/table.h"
+#include "channel/move.h"
 #include "peer/peer.h"
 #include "weft/channel.h"
 
@@ -42,6 +44,16 @@ typedef struct weft_reader_vtable {
   weft_status_t (*opened)(weft_reader_t* reader);
   weft_status_t (*read)(weft_reader_t* reader, int64_t deadline_ns,
                         weft_lease_t* out_lease);
+  // Undoes the last read: it will be read next.
+  void (*unread)(const weft_lease_t* lease);
+  // What is to be moved to where others of this place may want it, too: with a
+  // reference more what another had that serves, else `fresh`, which may be
+  // NULL. And forgets it, as it has failed.
+  weft_move_t* (*share)(const weft_lease_t* lease, weft_move_t* fresh,
+                        const weft_destination_t* destination);
+  void (*unshare)(const weft_lease_t* lease, const weft_move_t* move);
+  // NULL once it has stopped.
+  weft_runtime_t* (*runtime)(weft_reader_t* reader);
   // The reader may have left.
   void (*give_back)(const weft_lease_t* lease);
   // `is_now`: the future is complete in any case.
@@ -65,6 +77,8 @@ struct weft_reader {
   const weft_reader_vtable_t* vtable;
   // Of the memory that it is in.
   const weft_allocator_t* allocator;
+  // What it has given up to wait for; else NULL.
+  weft_move_t* unfinished;
 };
 
 // One reference.
@@ -119,6 +133,14 @@ typedef struct weft_channel_index {
 } weft_channel_index_t;
 
 weft_channel_index_t weft_channels_index(const weft_runtime_t* runtime);
+
+// --- receive.c ---------------------------------------------------------------
+
+// Has the tensors of a value that was read be where they are wanted; `lease`
+// is given back as it was after an error.
+weft_status_t weft_channel_receive(weft_reader_t* reader,
+                                   const weft_destination_t* destination,
+                                   int64_t deadline_ns, weft_lease_t* lease);
 
 // What the layers below and above call.
 // An end in a body for a peer: pins it there until `weft_channels_parcel_over`

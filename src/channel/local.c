@@ -332,6 +332,10 @@ const weft_reader_vtable_t weft_part_reader_vtable = {
     .leave = part_reader_leave,
     .opened = part_reader_opened,
     .read = part_read,
+    .unread = weft_part_unread,
+    .share = weft_part_share,
+    .unshare = weft_part_unshare,
+    .runtime = weft_part_runtime,
     .give_back = part_give_back,
     .ready = part_read_ready,
 };

@@ -31,6 +31,7 @@ void weft_deed_init(weft_deed_t* deed) {
 void weft_deed_do(weft_deed_t* deed, const weft_allocator_t* allocator) {
   weft_value_release(deed->dropped);
   weft_status_release(deed->dropped_error);
+  weft_move_release(deed->dropped_move);
   weft_dlist_node_t* node;
   while ((node = weft_dlist_take_first(&deed->completed)) != NULL) {
     ready_t* ready = WEFT_CONTAINER_OF(node, ready_t, node);
@@ -75,6 +76,7 @@ void weft_part_leave_and_unlock(weft_part_t* part) {
   for (uint32_t i = 0; i < part->slot_count; i++) {
     weft_value_release(part->slots[i].value);
     weft_status_release(part->slots[i].error);
+    weft_move_release(part->slots[i].move);
   }
   weft_status_release(part->reason);
   weft_status_release(part->cut);
@@ -468,6 +470,8 @@ void weft_part_give_back_locked(weft_part_t* part, weft_channel_slot_t* slot,
   }
   deed->dropped = slot->value;
   deed->dropped_error = slot->error;
+  deed->dropped_move = slot->move;
+  slot->move = NULL;
   slot->value = weft_none();
   slot->error = WEFT_OK;
   if (part->is_hub) {

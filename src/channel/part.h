@@ -17,6 +17,7 @@
 //
 // part.c     slots, waiting, life
 // local.c    the ends: writing and reading
+// lend.c     values that are wanted elsewhere than where they are
 // place.c    the hub's side of places: what is sent, what comes back
 // feed.c     the other side: what comes from the hub, what is told to it
 // ringed.c   readers that read from a ring (ring.h), on both sides
@@ -128,6 +129,8 @@ typedef struct weft_channel_slot {
   // Readers that have released bytes which are in the ring, while somebody has
   // retained them: the slot stays theirs until those are gone.
   uint64_t viewed;
+  // Where several readers here want its tensors; else NULL.
+  weft_move_t* move;
   weft_dlist_node_t node;
 } weft_channel_slot_t;
 
@@ -314,6 +317,7 @@ static inline weft_frame_t weft_part_head(const weft_part_t* part,
 typedef struct weft_deed {
   weft_value_t dropped;
   weft_status_t dropped_error;
+  weft_move_t* dropped_move;
   weft_dlist_t completed;
   // The hub is to be told something; a use of the part goes with it.
   weft_part_t* teller;
@@ -383,6 +387,15 @@ void weft_part_close(weft_part_t* part, weft_status_t reason, bool at_once);
 // The same; but values below `end_sequence` are on their way from the hub.
 void weft_part_close_at(weft_part_t* part, weft_status_t reason, bool at_once,
                         uint64_t end_sequence);
+
+// --- lend.c -----------------------------------------------------------------
+
+// See weft_reader_vtable_t.
+void weft_part_unread(const weft_lease_t* lease);
+weft_move_t* weft_part_share(const weft_lease_t* lease, weft_move_t* fresh,
+                             const weft_destination_t* destination);
+void weft_part_unshare(const weft_lease_t* lease, const weft_move_t* move);
+weft_runtime_t* weft_part_runtime(weft_reader_t* reader);
 
 // --- local.c ----------------------------------------------------------------
 

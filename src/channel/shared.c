@@ -9,6 +9,7 @@
 //
 // All of it runs on one thread at a time, so there is no lock.
 
+#include "base/assert.h"
 #include "base/memory.h"
 #include "channel/channel.h"
 
@@ -118,9 +119,9 @@ static weft_status_t shared_read(weft_reader_t* reader, int64_t deadline_ns,
   return WEFT_OK;
 }
 
-static void shared_give_back(const weft_lease_t* lease) {
-  consumer_t* consumer = consumer_of(lease->reader);
-  shared_t* shared = consumer->shared;
+// What a lease is of; NULL once it was given back.
+static kept_t* kept_of(const weft_lease_t* lease) {
+  const shared_t* shared = consumer_of(lease->reader)->shared;
   kept_t* kept = NULL;
   weft_dlist_node_t* node = weft_dlist_first(&shared->kept);
   while (node != NULL && kept == NULL) {
@@ -128,10 +129,46 @@ static void shared_give_back(const weft_lease_t* lease) {
     kept = candidate->lease.sequence == lease->sequence ? candidate : NULL;
     node = weft_dlist_next(&shared->kept, node);
   }
+  return kept;
+}
+
+static void shared_give_back(const weft_lease_t* lease) {
+  consumer_t* consumer = consumer_of(lease->reader);
+  shared_t* shared = consumer->shared;
+  kept_t* kept = kept_of(lease);
   if (kept != NULL) {
     give_back_one(shared, kept, bit_of(consumer));
   }
   end_use(shared);
+}
+
+static void shared_unread(const weft_lease_t* lease) {
+  consumer_t* consumer = consumer_of(lease->reader);
+  consumer->next = kept_of(lease);
+  consumer->shared->users--;
+}
+
+// The lease behind one that has not been given back.
+static const weft_lease_t* inner_of(const weft_lease_t* lease) {
+  const kept_t* kept = kept_of(lease);
+  weft_assert(kept != NULL);
+  return &kept->lease;
+}
+
+static weft_move_t* shared_share(const weft_lease_t* lease, weft_move_t* fresh,
+                                 const weft_destination_t* destination) {
+  const weft_lease_t* inner = inner_of(lease);
+  return inner->reader->vtable->share(inner, fresh, destination);
+}
+
+static void shared_unshare(const weft_lease_t* lease, const weft_move_t* move) {
+  const weft_lease_t* inner = inner_of(lease);
+  inner->reader->vtable->unshare(inner, move);
+}
+
+static weft_runtime_t* shared_runtime(weft_reader_t* reader) {
+  weft_reader_t* inner = consumer_of(reader)->shared->inner;
+  return inner->vtable->runtime(inner);
 }
 
 static void shared_leave(weft_reader_t* reader) {
@@ -158,6 +195,10 @@ static weft_status_t shared_ready(weft_reader_t* reader, bool is_now,
 static const weft_reader_vtable_t shared_vtable = {
     .leave = shared_leave,
     .read = shared_read,
+    .unread = shared_unread,
+    .share = shared_share,
+    .unshare = shared_unshare,
+    .runtime = shared_runtime,
     .give_back = shared_give_back,
     .ready = shared_ready,
 };

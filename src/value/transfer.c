@@ -44,8 +44,7 @@ static int64_t walk_start(walk_t* walk, const weft_tensor_layout_t* layout) {
 
 // --- Runs of bytes ----------------------------------------------------------
 
-static void part_done(void* user, weft_status_t status) {
-  weft_transfer_t* transfer = user;
+void weft_transfer_seal(weft_transfer_t* transfer, weft_status_t status) {
   weft_status_t none = WEFT_OK;
   // Release, so that the error's text is seen by `weft_transfer_finish`, which
   // loads with acquire. The first error stays.
@@ -54,6 +53,18 @@ static void part_done(void* user, weft_status_t status) {
                                memory_order_release, memory_order_relaxed)) {
     weft_status_release(status);
   }
+  void (*over)(weft_transfer_t * transfer) = transfer->over;
+  // Release and acquire: the last one sees what all others did. Whoever is not
+  // the last must not touch the transfer any more.
+  if (atomic_fetch_sub_explicit(&transfer->running, 1, memory_order_acq_rel) ==
+          1 &&
+      over != NULL) {
+    over(transfer);
+  }
+}
+
+static void part_done(void* user, weft_status_t status) {
+  weft_transfer_seal(user, status);
 }
 
 // The first element, at which the runs of a tensor count.
@@ -80,8 +91,14 @@ static weft_status_t copy_runs(weft_transfer_t* transfer,
   transfer->has_parts = true;
   for (; status == WEFT_OK && has_more; has_more = walk_next(walk)) {
     part.source = from + walk->offset * bits / 8;
+    // Relaxed: it is not 0, as this one adds.
+    atomic_fetch_add_explicit(&transfer->running, 1, memory_order_relaxed);
     status =
         transfer->mover->vtable->copy(transfer->mover, transfer->queue, &part);
+    if (status != WEFT_OK) {
+      // Relaxed: see above. It is not in the queue.
+      atomic_fetch_sub_explicit(&transfer->running, 1, memory_order_relaxed);
+    }
     part.destination = (char*)part.destination + run_bytes;
   }
   return status;
@@ -142,6 +159,8 @@ void weft_transfer_init(weft_transfer_t* transfer,
   transfer->mover = weft_transfer_mover(from, to);
   transfer->queue = queue;
   transfer->has_parts = false;
+  transfer->over = NULL;
+  atomic_init(&transfer->running, 1);
   atomic_init(&transfer->error, WEFT_OK);
 }
 

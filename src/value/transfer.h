@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The elements of one tensor or several on their way from one device to
-// another, by one queue, waited for once.
+// another, by one queue. Who adds them waits once, by `finish`, or goes on
+// after `seal`, and is told.
 //
 // Thread: one at a time.
 
@@ -12,7 +13,8 @@
 
 #include "weft/tensor.h"
 
-typedef struct weft_transfer {
+typedef struct weft_transfer weft_transfer_t;
+struct weft_transfer {
   const weft_device_driver_t* from;
   const weft_device_driver_t* to;
   // The one of them that copies.
@@ -20,9 +22,14 @@ typedef struct weft_transfer {
   uint32_t queue;
   // Something is, or was, in the queue.
   bool has_parts;
+  // Parts that are not over, and whoever adds some.
+  _Atomic uint32_t running;
+  // Called once all is over, after `seal`; NULL until the caller sets it. Then
+  // the transfer may be gone.
+  void (*over)(weft_transfer_t* transfer);
   // The first error of a part; WEFT_OK so far. Parts end on any thread.
   _Atomic(weft_status_t) error;
-} weft_transfer_t;
+};
 
 // The device that is to be asked for copies between two.
 static inline const weft_device_driver_t* weft_transfer_mover(
@@ -50,5 +57,10 @@ weft_status_t weft_transfer_add(weft_transfer_t* transfer,
 // Blocks: until the device has finished. Owns: takes `status` over.
 weft_status_t weft_transfer_finish(weft_transfer_t* transfer,
                                    weft_status_t status);
+
+// Nothing more is added: `over` is called when everything has arrived, perhaps
+// before this returns. `status` is what adding has given. Then `error` is the
+// caller's. Owns: takes `status` over.
+void weft_transfer_seal(weft_transfer_t* transfer, weft_status_t status);
 
 #endif  // WEFT_VALUE_TRANSFER_H_
