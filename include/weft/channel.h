@@ -17,7 +17,8 @@
 // Consumers of a shared reader stay where they are, too.
 //
 // Values go straight from the writer's process to those of readers, once to
-// each process, as arguments of calls do: shared tensors are lent. A value that
+// each process, as arguments of calls do: shared tensors are lent, and those of
+// devices go by way of memory of the host. A value that
 // cannot be encoded (an opaque object) fails its write when a reader is
 // elsewhere; within a process everything passes as it is.
 //
@@ -133,7 +134,11 @@ WEFT_API void weft_reader_release(weft_reader_t* reader);
 // within the value; nobody gets anything then, and the channel goes on. So it
 // does where the structure is static: INVALID_ARGUMENT for a value with another
 // one, the message has the path, what is there and what should be;
-// FAILED_PRECONDITION for a tensor that is not sized.
+// FAILED_PRECONDITION for a tensor that is not sized. Tensors of devices are
+// copied to memory of the host for readers elsewhere, once for all of them, and
+// waited for until the deadline: what the devices say is an error of the write,
+// too, and after WOULD_BLOCK and DEADLINE_EXCEEDED the same value goes on
+// waiting for them.
 WEFT_API WEFT_MUST_USE weft_status_t weft_writer_write(weft_writer_t* writer,
                                                        weft_value_t value,
                                                        int64_t deadline_ns);

@@ -70,7 +70,8 @@ static weft_status_t await_write_locked(weft_part_t* part,
 // Puts a value into the next slot, if that can be: `status` says so, and is
 // returned else. Gives the lock back. Borrows both.
 static weft_status_t put_and_unlock(weft_part_t* part, weft_status_t status,
-                                    weft_value_t value, weft_status_t error) {
+                                    weft_value_t value, weft_status_t error,
+                                    int64_t deadline_ns) {
   weft_deed_t deed;
   weft_deed_init(&deed);
   bool is_over = status != WEFT_OK || weft_dlist_is_empty(&part->places);
@@ -90,7 +91,7 @@ static weft_status_t put_and_unlock(weft_part_t* part, weft_status_t status,
   if (bells != 0) {
     weft_places_ring_bells(part, bells);
   }
-  return is_over ? status : weft_places_write(part, value, error);
+  return is_over ? status : weft_stage_write(part, value, error, deadline_ns);
 }
 
 static weft_status_t part_write(weft_writer_t* writer, weft_value_t value,
@@ -106,7 +107,7 @@ static weft_status_t part_write(weft_writer_t* writer, weft_value_t value,
   WEFT_RETURN_IF_ERROR(weft_agree_on(part, value, error, &first));
   weft_mutex_lock(&part->lock);
   weft_status_t status = await_write_locked(part, deadline_ns);
-  status = put_and_unlock(part, status, value, error);
+  status = put_and_unlock(part, status, value, error, deadline_ns);
   weft_agree_written(part, first, status == WEFT_OK);
   return status;
 }
@@ -200,8 +201,9 @@ static weft_status_t part_commit(weft_writer_t* writer, size_t size_bytes) {
   weft_value_t first;
   WEFT_RETURN_IF_ERROR(weft_agree_on(part, part->reserved, WEFT_OK, &first));
   weft_mutex_lock(&part->lock);
-  weft_status_t status = put_and_unlock(
-      part, weft_part_check_locked(part, NULL), part->reserved, WEFT_OK);
+  weft_status_t status =
+      put_and_unlock(part, weft_part_check_locked(part, NULL), part->reserved,
+                     WEFT_OK, WEFT_TIME_NOW);
   weft_agree_written(part, first, status == WEFT_OK);
   part_abandon(writer);
   return status;

@@ -180,7 +180,7 @@ static weft_status_t make_promise(weft_move_t* move) {
   for (size_t i = 0; i < move->leg_count; i++) {
     is_later = is_later || !is_cpu(mover_of(&move->legs[i]));
   }
-  return is_later && move->order.runtime != NULL
+  return is_later && !move->order.blocks && move->order.runtime != NULL
              ? weft_promise_create(move->order.runtime, &move->promise,
                                    &move->future)
              : WEFT_OK;
@@ -340,6 +340,19 @@ weft_status_t weft_move_wait(weft_move_t* move, int64_t deadline_ns) {
                              ? weft_status_from_code(WEFT_STATUS_WOULD_BLOCK)
                              : weft_future_wait(move->future, deadline_ns);
   return status == WEFT_OK ? WEFT_OK : still_runs(move, status);
+}
+
+weft_status_t weft_move_end_other(weft_move_t** unfinished, weft_value_t value,
+                                  const weft_destination_t* destination,
+                                  int64_t deadline_ns) {
+  weft_move_t* move = *unfinished;
+  if (move == NULL || weft_move_serves(move, value, destination)) {
+    return WEFT_OK;
+  }
+  WEFT_RETURN_IF_ERROR(weft_move_wait(move, deadline_ns));
+  *unfinished = NULL;
+  weft_move_release(move);
+  return WEFT_OK;
 }
 
 // The first error of a tensor, with its name.

@@ -24,13 +24,16 @@
 typedef struct weft_move weft_move_t;
 
 typedef struct weft_move_order {
-  // NULL: it has stopped; then waiting has no deadline.
+  // May be NULL, when it has stopped, for what is not shared.
   weft_runtime_t* runtime;
   const weft_allocator_t* allocator;
   weft_destination_t destination;
   // What is made is memory of the cpu that other processes can read; there is a
   // runtime.
   bool is_shared;
+  // Whoever waits blocks until the devices are done, whatever the deadline.
+  // Without a runtime that is so.
+  bool blocks;
 } weft_move_order_t;
 
 // Checks the destination, and makes room there for all that is copied. Nothing
@@ -52,6 +55,12 @@ void weft_move_release(weft_move_t* move);
 bool weft_move_serves(const weft_move_t* move, weft_value_t value,
                       const weft_destination_t* destination);
 
+// What somebody has given up to wait for, if it is not for this, is waited for,
+// and set to NULL: so there is at most one of them. Errors: as
+// `weft_move_wait`.
+weft_status_t weft_move_end_other(weft_move_t** unfinished, weft_value_t value,
+                                  const weft_destination_t* destination,
+                                  int64_t deadline_ns);
 // Waits until all is over, whatever came of it. Thread: any, several at once.
 // Errors: WOULD_BLOCK and DEADLINE_EXCEEDED, which name the device; CANCELLED;
 // CLOSED when the runtime has gone.

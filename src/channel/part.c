@@ -83,6 +83,7 @@ void weft_part_leave_and_unlock(weft_part_t* part) {
   weft_status_release(part->loss);
   weft_value_release(part->reserved);
   weft_value_release(part->structure);
+  weft_move_release(part->staging);
   weft_mutex_deinit(&part->lock);
   weft_memory_free(part->allocator, part, part->size_bytes);
 }

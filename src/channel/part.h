@@ -22,6 +22,7 @@
 // feed.c     the other side: what comes from the hub, what is told to it
 // ringed.c   readers that read from a ring (ring.h), on both sides
 // agree.c    values that all have one structure
+// stage.c    tensors of devices on their way to other processes
 // travel.c   who has copies of an end, who uses it, and when it has left
 // join.c     how an end comes to be used in another process
 // passport.c ends as bytes
@@ -222,6 +223,8 @@ struct weft_part {
   // The value that the writer waits with, and since when; 0: with none so far.
   uint64_t stuck_sequence;
   int64_t stuck_since_ns;
+  // What the writer has given up to wait for; else NULL. Of its thread.
+  weft_move_t* staging;
   // Of waiter_t: threads, the writer's and the readers'.
   weft_dlist_t write_waiters;
   weft_dlist_t read_waiters;
@@ -409,10 +412,11 @@ weft_status_t weft_part_add_handle(weft_part_t* part, weft_end_t* end,
 
 // --- place.c ----------------------------------------------------------------
 
-// Writes what the slot of the next value is free for. Borrows both.
+// Writes what the slot of the next value is free for; `sent` is what goes to
+// other processes for `value`. Borrows all.
 // Errors: as `weft_writer_write`, but for what it waits for.
 weft_status_t weft_places_write(weft_part_t* part, weft_value_t value,
-                                weft_status_t error);
+                                weft_value_t sent, weft_status_t error);
 // Whoever asks has to read the answers. False, and the peer is lost, if not.
 bool weft_join_can_answer(weft_peer_t* peer);
 // Answers a JOIN. Owns: takes both over.
@@ -534,6 +538,18 @@ void weft_ringed_free(weft_part_t* part);
 
 // The place of a peer knows the structure of the values.
 void weft_places_receive_agreed(weft_part_t* part, const weft_peer_t* peer);
+
+// --- stage.c ----------------------------------------------------------------
+
+// As `weft_places_write`: tensors of devices are copied to memory of the host
+// first. Errors: as `weft_writer_write`; what the devices say.
+weft_status_t weft_stage_write(weft_part_t* part, weft_value_t value,
+                               weft_status_t error, int64_t deadline_ns);
+// Has what stands in a slot be what can be sent; an error becomes the error in
+// its place. Owns: takes `value` over, and hands over another. Blocks: until
+// the devices are done.
+void weft_stage_now(const weft_part_t* part, weft_runtime_t* runtime,
+                    weft_value_t* value, weft_status_t* error);
 
 // --- agree.c ----------------------------------------------------------------
 

@@ -252,6 +252,10 @@ static void cancel_batch(batch_t* batch) {
   }
 }
 
+static bool has_gaps(const weft_tensor_t* tensor) {
+  return !weft_tensor_is_contiguous(tensor);
+}
+
 // A place as it was.
 typedef struct target {
   weft_peer_t* peer;
@@ -264,7 +268,7 @@ static weft_status_t pack_for(batch_t* batch, const weft_part_t* part,
                               const target_t* target, weft_status_t error,
                               weft_value_t value) {
   weft_frame_t head = head_of(part, batch->sequence, target->bits);
-  bool is_bare = target->is_agreed && !weft_value_has_gaps(value);
+  bool is_bare = target->is_agreed && !weft_value_has_tensor(value, has_gaps);
   head.flags = is_bare ? WEFT_FRAME_BARE : 0;
   sending_t* sending = create_sending(target->peer);
   if (sending == NULL) {
@@ -375,12 +379,13 @@ static weft_status_t put_batch(weft_part_t* part, batch_t* batch,
 
 static weft_status_t write_entry(weft_part_t* part,
                                  const weft_ring_entry_t* entry,
-                                 weft_value_t value, weft_status_t error) {
+                                 weft_value_t value, weft_value_t sent,
+                                 weft_status_t error) {
   weft_status_t status = WEFT_OK;
   bool is_over = false;
   while (!is_over) {
     batch_t batch;
-    WEFT_RETURN_IF_ERROR(pack_batch(&batch, part, entry != NULL, error, value));
+    WEFT_RETURN_IF_ERROR(pack_batch(&batch, part, entry != NULL, error, sent));
     status = put_batch(part, &batch, entry, error, value, &is_over);
   }
   drain_all(part);
@@ -388,18 +393,19 @@ static weft_status_t write_entry(weft_part_t* part,
 }
 
 weft_status_t weft_places_write(weft_part_t* part, weft_value_t value,
-                                weft_status_t error) {
+                                weft_value_t sent, weft_status_t error) {
   weft_ringed_offer(part);
   weft_mutex_lock(&part->lock);
   bool has_ring = part->ringed != 0;
   weft_mutex_unlock(&part->lock);
   if (!has_ring) {
-    return write_entry(part, NULL, value, error);
+    return write_entry(part, NULL, value, sent, error);
   }
   weft_encoder_t encoder;
   weft_ring_entry_t entry;
-  bool fits = weft_ringed_encode(part, value, error, &encoder, &entry);
-  weft_status_t status = write_entry(part, fits ? &entry : NULL, value, error);
+  bool fits = weft_ringed_encode(part, sent, error, &encoder, &entry);
+  weft_status_t status =
+      write_entry(part, fits ? &entry : NULL, value, sent, error);
   weft_encoder_deinit(&encoder);
   return status;
 }
@@ -607,6 +613,7 @@ static weft_status_t pack_welcome(batch_t* batch, weft_part_t* part,
       weft_status_release(error);
       return no_memory(part);
     }
+    weft_stage_now(part, peer->runtime, &value, &error);
     weft_frame_t head = head_of(part, n, bit);
     weft_outcome_pack_somehow(&sending->outcome, peer, &head, error, value);
     weft_dlist_append(&batch->list, &sending->node);

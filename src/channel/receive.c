@@ -39,27 +39,14 @@ static void end(weft_reader_t* reader) {
   weft_move_release(move);
 }
 
-// Devices that work for an earlier read are waited for first: so there is at
-// most one of them for each reader.
-static weft_status_t end_other(weft_reader_t* reader, const weft_lease_t* lease,
-                               const weft_destination_t* destination,
-                               int64_t deadline_ns) {
-  if (reader->unfinished == NULL ||
-      weft_move_serves(reader->unfinished, lease->value, destination)) {
-    return WEFT_OK;
-  }
-  WEFT_RETURN_IF_ERROR(weft_move_wait(reader->unfinished, deadline_ns));
-  end(reader);
-  return WEFT_OK;
-}
-
 weft_status_t weft_channel_receive(weft_reader_t* reader,
                                    const weft_destination_t* destination,
                                    int64_t deadline_ns, weft_lease_t* lease) {
   if (lease->status != WEFT_OK) {
     return WEFT_OK;
   }
-  WEFT_RETURN_IF_ERROR(end_other(reader, lease, destination, deadline_ns));
+  WEFT_RETURN_IF_ERROR(weft_move_end_other(&reader->unfinished, lease->value,
+                                           destination, deadline_ns));
   if (reader->unfinished == NULL) {
     WEFT_RETURN_IF_ERROR(begin(reader, lease, destination));
   }

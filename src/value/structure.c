@@ -158,14 +158,14 @@ size_t weft_value_tensor_count(weft_value_t value) {
   return count;
 }
 
-bool weft_value_has_gaps(weft_value_t value) {
-  bool has_gaps = value.kind == WEFT_KIND_TENSOR &&
-                  !weft_tensor_is_contiguous(weft_value_tensor(value));
-  for (size_t i = 0; is_container(value) && i < count_of(value) && !has_gaps;
-       ++i) {
-    has_gaps = weft_value_has_gaps(part_at(value, i));
+bool weft_value_has_tensor(weft_value_t value,
+                           bool (*is_such)(const weft_tensor_t* tensor)) {
+  bool has =
+      value.kind == WEFT_KIND_TENSOR && is_such(weft_value_tensor(value));
+  for (size_t i = 0; is_container(value) && i < count_of(value) && !has; ++i) {
+    has = weft_value_has_tensor(part_at(value, i), is_such);
   }
-  return has_gaps;
+  return has;
 }
 
 // --- Structures -------------------------------------------------------------

@@ -27,10 +27,10 @@ weft_status_t weft_value_replace(const weft_allocator_t* allocator,
                                  weft_value_t value, weft_part_fn_t replace,
                                  void* user, weft_value_t* out_value);
 
-// How many tensors are in a value; and whether one has gaps between its
-// elements.
+// How many tensors are in a value; and whether one of them is such.
 size_t weft_value_tensor_count(weft_value_t value);
-bool weft_value_has_gaps(weft_value_t value);
+bool weft_value_has_tensor(weft_value_t value,
+                           bool (*is_such)(const weft_tensor_t* tensor));
 
 // Errors: FAILED_PRECONDITION for a tensor that is not sized;
 // RESOURCE_EXHAUSTED.
