@@ -19,6 +19,8 @@ typedef struct leg {
   // Lent by the values.
   const weft_tensor_t* source;
   weft_tensor_t* destination;
+  // The destination is memory of the reader.
+  bool is_provided;
 } leg_t;
 
 struct weft_move {
@@ -89,6 +91,12 @@ static weft_status_t make_room(const weft_move_order_t* order,
                                   out_tensor);
 }
 
+// What the reader has brought for a tensor; NULL: nothing.
+static weft_tensor_t* provided_at(const weft_move_t* move, size_t index) {
+  const weft_destination_t* destination = &move->order.destination;
+  return index < destination->tensor_count ? destination->tensors[index] : NULL;
+}
+
 // Where a tensor is to be: `out_tensor` has a reference, NULL for one that is
 // lent.
 static weft_status_t find_room(weft_move_t* move, const weft_tensor_t* source,
@@ -131,7 +139,8 @@ static weft_status_t place_part(void* user, const weft_path_t* path,
   *leg = (leg_t){.move = move,
                  .index = move->seen - 1,
                  .source = source,
-                 .destination = destination};
+                 .destination = destination,
+                 .is_provided = provided_at(move, move->seen - 1) != NULL};
   // The value has the reference from here on.
   *out_part = weft_tensor_into_value(destination);
   return WEFT_OK;
@@ -303,14 +312,17 @@ bool weft_move_serves(const weft_move_t* move, weft_value_t value,
   bool serves = memcmp(&move->source, &value, sizeof(value)) == 0 &&
                 is->driver == destination->driver &&
                 is->tensor_count == destination->tensor_count;
+  // What the reader brings is copied to, each of it, and nothing else is.
   size_t provided = 0;
   for (size_t i = 0; i < destination->tensor_count && serves; i++) {
     provided += destination->tensors[i] != NULL ? 1 : 0;
   }
-  for (size_t i = 0; i < move->leg_count && provided > 0 && serves; i++) {
+  for (size_t i = 0; i < move->leg_count && serves; i++) {
     const leg_t* leg = &move->legs[i];
-    const weft_tensor_t* into = destination->tensors[leg->index];
-    serves = into == NULL || into == leg->destination;
+    const weft_tensor_t* into = leg->index < destination->tensor_count
+                                    ? destination->tensors[leg->index]
+                                    : NULL;
+    serves = into == (leg->is_provided ? leg->destination : NULL);
     provided -= into != NULL && serves ? 1 : 0;
   }
   return serves && provided == 0;
