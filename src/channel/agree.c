@@ -9,6 +9,9 @@
 //    |<----------------------- AGREED -----|
 //    |-- value 2: data ------------------->|
 //
+// It says so again with each reader that joins there: the hub may have
+// forgotten a place that had none left.
+//
 // The part says so, as what the hub has sent it may have become an error on the
 // way, for lack of memory on either side.
 
@@ -46,6 +49,14 @@ void weft_agree_written(weft_part_t* part, weft_value_t first,
     part->structure = first;
     weft_mutex_unlock(&part->lock);
   }
+}
+
+static bool has_gaps(const weft_tensor_t* tensor) {
+  return !weft_tensor_is_contiguous(tensor);
+}
+
+bool weft_agree_suffices(weft_value_t value) {
+  return !weft_value_has_tensor(value, has_gaps);
 }
 
 // --- At other parts ---------------------------------------------------------
@@ -129,6 +140,13 @@ void weft_agree_read(weft_part_t* part, weft_peer_t* peer,
   if (*out_error != WEFT_OK) {
     weft_value_release(*out_value);
     *out_value = weft_none();
+  }
+}
+
+void weft_agree_joined_locked(weft_part_t* part, weft_deed_t* deed) {
+  if (!part->is_hub && weft_value_kind(part->structure) != WEFT_KIND_NONE) {
+    part->owes_agreement = true;
+    weft_feed_tell_locked(part, deed);
   }
 }
 

@@ -109,6 +109,7 @@ static void end_join(weft_part_t* part, weft_end_t* end,
   weft_mutex_lock(&part->lock);
   if (end->state == WEFT_END_JOINING) {
     weft_part_set_state_locked(part, end, WEFT_END_HERE);
+    weft_agree_joined_locked(part, &deed);
   }
   weft_status_release(end->failure);
   end->failure = failure;

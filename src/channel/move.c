@@ -309,7 +309,8 @@ void weft_move_start(weft_move_t* move) {
 bool weft_move_serves(const weft_move_t* move, weft_value_t value,
                       const weft_destination_t* destination) {
   const weft_destination_t* is = &move->order.destination;
-  bool serves = memcmp(&move->source, &value, sizeof(value)) == 0 &&
+  bool serves = move->source.kind == value.kind &&
+                move->source.as.object == value.as.object &&
                 is->driver == destination->driver &&
                 is->tensor_count == destination->tensor_count;
   // What the reader brings is copied to, each of it, and nothing else is.

@@ -560,6 +560,10 @@ weft_status_t weft_agree_on(const weft_part_t* part, weft_value_t value,
                             weft_status_t error, weft_value_t* out_first);
 // Owns: takes `first` over.
 void weft_agree_written(weft_part_t* part, weft_value_t first, bool is_written);
+// Whether the data of a value is enough for who knows the structure.
+bool weft_agree_suffices(weft_value_t value);
+// A reader has joined a hub elsewhere, which is told what is known here.
+void weft_agree_joined_locked(weft_part_t* part, weft_deed_t* deed);
 // Reads what the hub has sent; what cannot be read becomes the error. Owns:
 // hands over both.
 void weft_agree_read(weft_part_t* part, weft_peer_t* peer,

@@ -252,10 +252,6 @@ static void cancel_batch(batch_t* batch) {
   }
 }
 
-static bool has_gaps(const weft_tensor_t* tensor) {
-  return !weft_tensor_is_contiguous(tensor);
-}
-
 // A place as it was.
 typedef struct target {
   weft_peer_t* peer;
@@ -268,7 +264,7 @@ static weft_status_t pack_for(batch_t* batch, const weft_part_t* part,
                               const target_t* target, weft_status_t error,
                               weft_value_t value) {
   weft_frame_t head = head_of(part, batch->sequence, target->bits);
-  bool is_bare = target->is_agreed && !weft_value_has_tensor(value, has_gaps);
+  bool is_bare = target->is_agreed && weft_agree_suffices(value);
   head.flags = is_bare ? WEFT_FRAME_BARE : 0;
   sending_t* sending = create_sending(target->peer);
   if (sending == NULL) {
