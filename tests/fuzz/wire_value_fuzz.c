@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "value/structure.h"
 #include "weft/tensor.h"
 #include "wire/codec.h"
 #include "wire/oracle_kit.h"
@@ -102,6 +103,47 @@ static void check_again(weft_value_t value) {
   weft_encoder_deinit(&second);
 }
 
+static bool has_gaps(const weft_tensor_t* tensor) {
+  return !weft_tensor_is_contiguous(tensor);
+}
+
+// Reads the body once more as the data of a value of this structure; and what
+// the value is without its structure comes back as it was.
+static void check_data(const weft_body_t* body, const source_t* given,
+                       weft_value_t value) {
+  static weft_encoder_t encoder;
+  source_t again = *given;
+  weft_decoder_t decoder;
+  weft_value_t structure;
+  weft_value_t back;
+  weft_status_t status = weft_structure_create(NULL, value, &structure);
+  weft_assert(status == WEFT_OK);
+  weft_decoder_init(&decoder, NULL, &vtable, &again, body);
+  status = weft_decode_data(&decoder, structure, &back);
+  if (status == WEFT_OK) {
+    status = weft_structure_check(structure, back);
+    weft_assert(status == WEFT_OK);
+    weft_value_release(back);
+  }
+  weft_status_release(status);
+  if (!weft_value_has_tensor(value, has_gaps)) {
+    weft_encoder_init(&encoder, NULL, NULL, NULL);
+    status = weft_encode_data(&encoder, NULL, value);
+    weft_assert(status == WEFT_OK);
+    source_t source = {.encoder = &encoder};
+    const weft_body_t bare = {encoder.data, encoder.size_bytes,
+                              encoder.attachment_count};
+    weft_decoder_init(&decoder, NULL, &vtable, &source, &bare);
+    status = weft_decode_data(&decoder, structure, &back);
+    weft_assert(status == WEFT_OK);
+    status = weft_decoder_finish(&decoder);
+    weft_assert(status == WEFT_OK);
+    weft_value_release(back);
+    weft_encoder_deinit(&encoder);
+  }
+  weft_value_release(structure);
+}
+
 // Reads values until there are no more.
 static void read_values(weft_decoder_t* decoder) {
   weft_status_t status = WEFT_OK;
@@ -117,6 +159,10 @@ static void read_values(weft_decoder_t* decoder) {
       weft_assert(verdict != WEFT_ORACLE_DISAGREES);
       touch(value);
       check_again(value);
+      check_data(
+          &(weft_body_t){decoder->reader.data, decoder->reader.size_bytes,
+                         decoder->attachment_count},
+          decoder->user, value);
       weft_value_release(value);
     }
   }
