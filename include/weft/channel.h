@@ -231,15 +231,17 @@ typedef struct weft_destination {
 // A read that fails has lost nothing: the same value is read next, with this
 // destination, another one or none. After WOULD_BLOCK and DEADLINE_EXCEEDED
 // the devices go on, and the same destination goes on waiting for them; another
-// one waits for them first; such a wait ends by the deadline or a cancel, not
-// with the runtime. Until then they keep the reader's memory, which cannot be
-// written to; a reader that leaves waits for them. Memory of the reader is part
-// of the value, and so not the reader's alone, as long as the lease is. Errors:
-// as `weft_reader_read`; INVALID_ARGUMENT for memory that does not fit, the
-// message has the path, what it is and what it should be; FAILED_PRECONDITION
-// for memory that others have, too, and for a tensor that has no size;
-// RESOURCE_EXHAUSTED; what the devices say, which names tensor and device. Then
-// the reader's memory may hold anything.
+// one waits for them first. Until then they keep the reader's memory, which
+// cannot be written to; a reader that leaves waits for them.
+// Waiting for a device ends by the deadline, or when the work at hand is
+// cancelled; not when the runtime stops.
+// Memory of the reader is part of the value, and so not the reader's alone, as
+// long as the lease is.
+// Errors: as `weft_reader_read`; INVALID_ARGUMENT for memory that does not fit,
+// the message has the path, what it is and what it should be;
+// FAILED_PRECONDITION for memory that others have, too, and for a tensor that
+// has no size; RESOURCE_EXHAUSTED; what the devices say, which names tensor and
+// device. Then the reader's memory may hold anything.
 WEFT_API WEFT_MUST_USE weft_status_t weft_reader_read_into(
     weft_reader_t* reader, const weft_destination_t* destination,
     int64_t deadline_ns, weft_lease_t* out_lease);
