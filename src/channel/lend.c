@@ -13,6 +13,15 @@ void weft_part_unread(const weft_lease_t* lease) {
   weft_mutex_lock(&part->lock);
   reader->next = lease->sequence;
   reader->leases--;
+  weft_channel_slot_t* slot = weft_part_slot(part, lease->sequence);
+  if (weft_ringed_is_view(slot)) {
+    // Each reading of bytes in the ring counts a lease: it is read anew.
+    slot->holders &= ~weft_reader_bit(reader->end.number);
+    if (slot->holders == 0) {
+      deed.dropped = slot->value;
+      slot->value = weft_none();
+    }
+  }
   // Whoever has asked meanwhile to be told hears of it.
   weft_part_stir_locked(part, false, &deed);
   weft_part_leave_and_unlock(part);

@@ -45,6 +45,7 @@ static void open_scene(scene_t* scene, bool is_static) {
   const weft_channel_options_t options = {.name = "tested",
                                           .reader_count = READERS,
                                           .slot_count = SLOTS,
+                                          .slot_bytes = 8192,
                                           .is_static = is_static};
   memset(scene, 0, sizeof(*scene));
   weft_travel_open(&scene->kit);
@@ -357,6 +358,49 @@ static void who_joins_late_hears_of_a_device_that_fails(void** state) {
   close_scene(&scene);
 }
 
+// Bytes that lie in the ring are leased until they are gone.
+static void bytes_of_the_ring_are_read_again_or_left(void** state) {
+  static const uint8_t data[6000] = {1, 2, 3};
+  scene_t scene;
+  weft_lease_t lease;
+  weft_value_t bytes;
+  (void)state;
+  open_scene(&scene, false);
+  drop(&scene, 0);
+  drop(&scene, 3);
+  weft_tensor_t* none[] = {NULL};
+  const weft_destination_t into = {.tensors = none, .tensor_count = 1};
+  weft_kit_assert_ok(weft_bytes_create(NULL, data, sizeof(data), &bytes));
+  for (int i = 0; i < 4 * SLOTS; i++) {
+    weft_kit_assert_ok(try_write(&scene, bytes));
+    for (int reader = 1; reader < 3; reader++) {
+      weft_kit_assert_status(WEFT_STATUS_INVALID_ARGUMENT,
+                             weft_reader_read_into(scene.readers[reader], &into,
+                                                   WEFT_TIME_NOW, &lease));
+      weft_kit_assert_ok(
+          weft_reader_read(scene.readers[reader], WEFT_TIME_NOW, &lease));
+      assert_true(weft_value_equal(lease.value, bytes));
+      weft_lease_release(&lease);
+      weft_peer_kit_run(&scene.kit);
+    }
+  }
+  // One leaves after such a read: it holds nobody up.
+  weft_kit_assert_ok(try_write(&scene, bytes));
+  weft_kit_assert_status(
+      WEFT_STATUS_INVALID_ARGUMENT,
+      weft_reader_read_into(scene.readers[1], &into, WEFT_TIME_NOW, &lease));
+  drop(&scene, 1);
+  for (int i = 0; i < 2 * SLOTS; i++) {
+    weft_kit_assert_ok(
+        weft_reader_read(scene.readers[2], WEFT_TIME_NOW, &lease));
+    weft_lease_release(&lease);
+    weft_peer_kit_run(&scene.kit);
+    weft_kit_assert_ok(try_write(&scene, bytes));
+  }
+  weft_value_release(bytes);
+  close_scene(&scene);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(one_transfer_serves_all_readers_of_a_place),
@@ -367,6 +411,7 @@ int main(void) {
       cmocka_unit_test(a_deadline_holds_for_a_device_that_hangs),
       cmocka_unit_test(who_joins_late_gets_what_lies_on_a_device),
       cmocka_unit_test(who_joins_late_hears_of_a_device_that_fails),
+      cmocka_unit_test(bytes_of_the_ring_are_read_again_or_left),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
