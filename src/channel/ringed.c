@@ -711,10 +711,12 @@ weft_status_t weft_ringed_receive_begin(weft_part_t* part, uint64_t bits,
   weft_deed_t deed;
   weft_deed_init(&deed);
   weft_mutex_lock(&part->lock);
+  // One that has left since counts no values any more, and the hub will know.
+  bool has_left = reader != NULL && reader->end.state == WEFT_END_LEFT;
   bool is_sound = reader != NULL && reader->cursor != NULL &&
                   reader->ring_from == UINT64_MAX &&
-                  reader->arriving == sequence;
-  if (is_sound) {
+                  (has_left || reader->arriving == sequence);
+  if (is_sound && !has_left) {
     reader->ring_from = sequence;
     reader->low = sequence;
     weft_part_stir_locked(part, false, &deed);
