@@ -152,7 +152,7 @@ static void receive_words(weft_part_t* part, weft_peer_t* peer,
   }
   if (part == NULL) {
     if (frame->endpoint == WEFT_CHANNEL_JOIN) {
-      weft_join_answer(peer, frame->id,
+      weft_answer_join(peer, frame->id,
                        weft_status_make(WEFT_STATUS_CLOSED,
                                         "the channel is gone from rank %u",
                                         peer->runtime->rank),

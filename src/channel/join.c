@@ -62,7 +62,7 @@ void weft_join_arrive(weft_part_t* part, uint64_t bits) {
 
 void weft_join_answer_moved(weft_peer_t* peer, const weft_frame_t* frame) {
   if (frame->target_index != weft_peer_holder(peer) ||
-      !weft_join_can_answer(peer)) {
+      !weft_answer_check(peer)) {
     return;
   }
   const weft_value_t word = weft_int64((int64_t)UINT64_MAX);
@@ -372,7 +372,7 @@ static void give_writer(weft_part_t* part, weft_peer_t* peer, uint64_t id) {
   }
   weft_mutex_unlock(&part->lock);
   bool is_given = status == WEFT_OK;
-  weft_join_answer(peer, id, status, value);
+  weft_answer_join(peer, id, status, value);
   if (is_given) {
     follow(part, weft_peer_holder(peer));
     weft_part_leave(part);
@@ -410,7 +410,7 @@ static void give_reader(weft_part_t* part, weft_end_t* end, weft_peer_t* peer,
     status = weft_places_add(part, end, peer, id);
   }
   if (!joins || status != WEFT_OK) {
-    weft_join_answer(peer, id, status, weft_int64(hub));
+    weft_answer_join(peer, id, status, weft_int64(hub));
   }
 }
 
@@ -474,7 +474,7 @@ void weft_join_receive(weft_part_t* part, weft_peer_t* peer, uint64_t id,
     return;
   }
   if (status != WEFT_OK) {
-    weft_join_answer(peer, id, status, weft_none());
+    weft_answer_join(peer, id, status, weft_none());
   } else if (is_writer) {
     give_writer(part, peer, id);
   } else {
@@ -489,7 +489,7 @@ void weft_join_receive_moved(weft_part_t* part, weft_peer_t* peer,
                part->creator == weft_peer_holder(peer);
   uint64_t settled = settled_locked(part, moves);
   weft_mutex_unlock(&part->lock);
-  if (part->creator == weft_peer_holder(peer) && weft_join_can_answer(peer)) {
+  if (part->creator == weft_peer_holder(peer) && weft_answer_check(peer)) {
     weft_join_arrive(part, settled);
   }
   if (!moves) {

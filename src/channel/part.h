@@ -18,6 +18,7 @@
 // part.c     slots, waiting, life
 // local.c    the ends: writing and reading
 // lend.c     values that are wanted elsewhere than where they are
+// answer.c   what is told to a peer out of turn
 // place.c    the hub's side of places: what is sent, what comes back
 // feed.c     the other side: what comes from the hub, what is told to it
 // ringed.c   readers that read from a ring (ring.h), on both sides
@@ -417,11 +418,6 @@ weft_status_t weft_part_add_handle(weft_part_t* part, weft_end_t* end,
 // Errors: as `weft_writer_write`, but for what it waits for.
 weft_status_t weft_places_write(weft_part_t* part, weft_value_t value,
                                 weft_value_t sent, weft_status_t error);
-// Whoever asks has to read the answers. False, and the peer is lost, if not.
-bool weft_join_can_answer(weft_peer_t* peer);
-// Answers a JOIN. Owns: takes both over.
-void weft_join_answer(weft_peer_t* peer, uint64_t join_id, weft_status_t error,
-                      weft_value_t value);
 // A reader that nobody used so far is used at a peer: answers its JOIN, and
 // from now on the hub sends what there is for it. Errors: RESOURCE_EXHAUSTED;
 // FAILED_PRECONDITION when somebody else came first;
@@ -449,10 +445,6 @@ void weft_places_strike_off(weft_part_t* part, weft_peer_t* peer,
 // readers. NULL when there are none left.
 weft_peer_t* weft_places_take_any(weft_part_t* part, uint64_t* out_bits);
 
-// Sends one thing that must be said, whatever is in the way: the channel's peer
-// is lost if it does not read, or without memory. Owns: takes both over.
-void weft_places_send(weft_peer_t* peer, const weft_frame_t* head,
-                      weft_status_t error, weft_value_t value);
 // Has readers of the ring, which sleep for what is shown now, wake up.
 void weft_places_ring_bells(weft_part_t* part, uint64_t bits);
 // Tells a place of something in its turn, among values: `head.id` becomes the
@@ -462,6 +454,18 @@ bool weft_places_tell(weft_part_t* part, weft_peer_t* peer,
                       const weft_frame_t* head,
                       bool (*is_still)(weft_part_t* part, void* user),
                       void* user);
+
+// --- answer.c ---------------------------------------------------------------
+
+// Whoever asks has to read the answers. False, and the peer is lost, if not.
+bool weft_answer_check(weft_peer_t* peer);
+// Answers a JOIN. Owns: takes both over.
+void weft_answer_join(weft_peer_t* peer, uint64_t join_id, weft_status_t error,
+                      weft_value_t value);
+// Sends one thing that must be said, whatever is in the way: the channel's peer
+// is lost if it does not read, or without memory. Owns: takes both over.
+void weft_answer_send(weft_peer_t* peer, const weft_frame_t* head,
+                      weft_status_t error, weft_value_t value);
 
 // --- ringed.c ---------------------------------------------------------------
 

@@ -303,7 +303,8 @@ static weft_status_t pack_batch(batch_t* batch, weft_part_t* part, bool in_ring,
   weft_status_t status = WEFT_OK;
   for (uint32_t i = 0; i < count && status == WEFT_OK; i++) {
     status = pack_for(batch, part, &targets[i], error, value);
-    if (status != WEFT_OK && weft_peer_state(targets[i].peer) == WEFT_PEER_DEAD) {
+    if (status != WEFT_OK &&
+        weft_peer_state(targets[i].peer) == WEFT_PEER_DEAD) {
       // Its readers are being struck off; the others get the value.
       weft_status_release(status);
       status = WEFT_OK;
@@ -434,53 +435,6 @@ static void pack_answer(sending_t* sending, uint64_t join_id,
   };
   weft_outcome_pack_somehow(&sending->outcome, sending->peer, &head, error,
                             value);
-}
-
-static void answer_sent(weft_outcome_t* outcome) {
-  free_sending(WEFT_CONTAINER_OF(outcome, sending_t, outcome));
-}
-
-bool weft_join_can_answer(weft_peer_t* peer) {
-  weft_mutex_lock(&peer->lock);
-  weft_status_t status = weft_peer_check_outbox_locked(peer);
-  weft_mutex_unlock(&peer->lock);
-  bool can = status == WEFT_OK;
-  if (!can) {
-    weft_peer_break(peer, status);
-  }
-  return can;
-}
-
-void weft_join_answer(weft_peer_t* peer, uint64_t join_id, weft_status_t error,
-                      weft_value_t value) {
-  const weft_frame_t head = {
-      .type = WEFT_FRAME_REPLY,
-      .id = join_id,
-      .timeout_ns = INT64_MAX,
-  };
-  weft_places_send(peer, &head, error, value);
-}
-
-void weft_places_send(weft_peer_t* peer, const weft_frame_t* head,
-                      weft_status_t error, weft_value_t value) {
-  if (!weft_join_can_answer(peer)) {
-    weft_status_release(error);
-    weft_value_release(value);
-    return;
-  }
-  sending_t* sending = create_sending(peer);
-  if (sending != NULL) {
-    weft_outcome_pack_somehow(&sending->outcome, peer, head, error, value);
-    weft_outcome_start(&sending->outcome, peer, answer_sent);
-    return;
-  }
-  weft_status_release(error);
-  weft_value_release(value);
-  if (!weft_outcome_send_code(peer, head, WEFT_STATUS_RESOURCE_EXHAUSTED)) {
-    weft_peer_break(
-        peer, weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED,
-                               "no memory to answer rank %u", peer->rank));
-  }
 }
 
 bool weft_places_tell(weft_part_t* part, weft_peer_t* peer,

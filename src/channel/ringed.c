@@ -606,7 +606,7 @@ void weft_ringed_offer(weft_part_t* part) {
       weft_frame_t head = weft_part_head(part, WEFT_SLOT_RING);
       head.type = WEFT_FRAME_SLOT;
       head.sender = weft_reader_bit(number);
-      weft_places_send(peer, &head, WEFT_OK,
+      weft_answer_send(peer, &head, WEFT_OK,
                        weft_value_retain(part->ring_memory));
     }
   }
@@ -657,7 +657,7 @@ void weft_ringed_receive_ring(weft_part_t* part, weft_peer_t* peer,
       weft_frame_t head = weft_part_head(part, WEFT_SLOT_CURSOR);
       head.type = WEFT_FRAME_SLOT;
       head.sender = bits;
-      weft_places_send(peer, &head, WEFT_OK, cursor);
+      weft_answer_send(peer, &head, WEFT_OK, cursor);
       cursor = weft_none();
     }
   }

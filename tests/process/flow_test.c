@@ -494,6 +494,7 @@ static void kill_rank(crew_t* crew, uint32_t rank) {
 // The others go on, or wait for it, meanwhile.
 static void pause_rank(const crew_t* crew, uint32_t rank, uint32_t ms) {
   signal_rank(crew, rank, SIGSTOP);
+  // lint-allow sleep: nobody waits for anything; this is how long it is away.
   (void)usleep(ms * 1000);
   signal_rank(crew, rank, SIGCONT);
 }
@@ -599,6 +600,7 @@ static void start_flow(flow_t* flow, weft_kit_random_t* random) {
 static void stop_and_kill(crew_t* crew, weft_kit_random_t* random) {
   for (uint32_t kills = 0; kills < KILLS_A_JOB;) {
     uint32_t rank = 1 + below(random, RANKS - 1);
+    // lint-allow sleep: the moment is left to chance.
     (void)usleep(below(random, 4000));
     if (is_dead(crew->dead, rank)) {
       continue;
