@@ -315,15 +315,19 @@ static const weft_future_class_t distant_class = {
     .source = distant_source,
 };
 
+// Owns: takes `cause` over.
+static weft_status_t not_found(const name_t* name, weft_status_t cause) {
+  return weft_status_make_caused(weft_status_code(cause), cause,
+                                 "the name '%s' was not found", name->text);
+}
+
 static void distant_answered(weft_waiter_t* waiter, weft_future_t* call) {
   distant_lookup_t* lookup =
       WEFT_CONTAINER_OF(waiter, distant_lookup_t, on_answer);
   weft_value_t value;
   weft_status_t status = weft_future_result(call, &value);
   if (status != WEFT_OK) {
-    status = weft_status_make_caused(weft_status_code(status), status,
-                                     "the name '%s' was not found",
-                                     lookup->name->text);
+    status = not_found(lookup->name, status);
   }
   weft_future_complete_owned(&lookup->future, status, weft_value_retain(value));
 }
@@ -361,6 +365,8 @@ static weft_status_t ask_lookup(weft_runtime_t* runtime, const char* text,
   lookup->name = name;
   lookup->on_answer = (weft_waiter_t){.callback = distant_answered};
   if (status != WEFT_OK) {
+    // It may have been too late before it was sent.
+    status = not_found(name, status);
     weft_future_free_unshared(future);
     free_name(runtime, name);
     return status;
