@@ -9,7 +9,7 @@ ARGS ?=
 export PREFIX
 
 .PHONY: all setup build demo test soak bench lint format install clean help \
-  test-plain test-install test-asan test-tsan fuzz
+  test-plain test-models test-install test-asan test-tsan fuzz
 
 all: build
 
@@ -21,6 +21,7 @@ help:
 	@echo 'make test-plain   the tests and examples alone'
 	@echo 'make test-asan    the same under AddressSanitizer and UBSan'
 	@echo 'make test-tsan    the same under ThreadSanitizer'
+	@echo 'make test-models  the models of protocols, by spin'
 	@echo 'make test-install programs outside the tree against an installed copy'
 	@echo 'make lint       the style checks; see tools/lint.sh'
 	@echo 'make fuzz       the fuzz targets, WEFT_FUZZ_SECONDS=60 for all'
@@ -45,7 +46,7 @@ demo: setup
 test: setup
 	@tools/test.sh
 
-test-plain test-install test-asan test-tsan: setup
+test-plain test-models test-install test-asan test-tsan: setup
 	@tools/test.sh $(@:test-%=%)
 
 fuzz: setup

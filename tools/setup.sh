@@ -13,7 +13,7 @@ packages='
   binutils clang clang-format clang-tidy codespell g++ gcc libc6-dev
   libclang-rt-14-dev libcmocka-dev libjansson-dev libmsgpack-dev
   libopenblas-dev libuv1-dev meson ninja-build pkg-config python3 shellcheck
-  util-linux zlib1g-dev
+  spin util-linux zlib1g-dev
 '
 
 missing() {

@@ -3,6 +3,7 @@
 # Runs the tests, and goes on when some fail: test.sh [STAGE...]
 #
 #   plain     every test and example, in the plain build
+#   models    tests/models/run.sh: protocols, in every order of their steps
 #   lint      tools/lint.sh
 #   install   programs outside the tree, against an installed copy
 #   asan      every test under AddressSanitizer and UBSan
@@ -63,6 +64,7 @@ run_meson() {
 run_stage() {
   case $1 in
     plain) run_meson plain build ;;
+    models) run_listed models tests/models/run.sh ;;
     lint) run_listed lint tools/lint.sh ;;
     install) run_listed install tests/install/run.sh ;;
     asan) run_sanitized asan build-asan ;;
@@ -86,7 +88,7 @@ run_sanitized() {
   wrapper=()
 }
 
-[ $# -gt 0 ] || set -- plain lint install asan tsan fuzz
+[ $# -gt 0 ] || set -- plain models lint install asan tsan fuzz
 for stage; do
   echo "=== $stage"
   run_stage "$stage"
