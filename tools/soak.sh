@@ -21,6 +21,7 @@ cd "$(dirname "$0")/.." || exit 1
 rows='
 points src-link-shm-crash     20 instructions            -
 points tests-process-crash     1 crash_points            -
+points tests-process-ring_crash 5 crash_points           -
 kills  tests-process-random   20 kills               10000
 kills  tests-process-flow     50 channel_kills        2000
 stops  tests-process-crowd    10 stopped_peers         100

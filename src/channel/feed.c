@@ -4,6 +4,7 @@
 
 #include "base/container.h"
 #include "channel/part.h"
+#include "sys/crash_point.h"
 
 // --- What is told -----------------------------------------------------------
 
@@ -56,6 +57,7 @@ static weft_status_t write_told(weft_outgoing_t* outgoing, weft_peer_t* peer) {
     status = write_slots(part, peer);
   }
   if (status == WEFT_OK && part->is_bell_due) {
+    weft_crash_point("before the writer is rung");
     status = write_words(part, peer, WEFT_CHANNEL_BELL, NULL, 0);
     part->is_bell_due = status != WEFT_OK;
   }

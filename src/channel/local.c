@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "base/runtime.h"
 #include "channel/part.h"
+#include "sys/crash_point.h"
 #include "value/value_internal.h"
 
 // --- Ends -------------------------------------------------------------------
@@ -132,6 +133,7 @@ static weft_status_t part_reserve(weft_writer_t* writer, size_t size_bytes,
     *out_data = weft_ring_place(&part->ring, part->written);
     part->is_reserved_in_ring = true;
     part->reserved_bytes = size_bytes;
+    weft_crash_point("with a slot reserved");
     return WEFT_OK;
   }
   WEFT_RETURN_IF_ERROR(weft_bytes_create_open(part->allocator, size_bytes,

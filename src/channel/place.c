@@ -7,6 +7,7 @@
 #include "base/container.h"
 #include "base/memory.h"
 #include "channel/part.h"
+#include "sys/crash_point.h"
 #include "sys/slab.h"
 
 typedef struct place place_t;
@@ -518,6 +519,7 @@ void weft_places_ring_bells(weft_part_t* part, uint64_t bits) {
     place = begin_bell_locked(part, &bits);
     weft_mutex_unlock(&part->lock);
     if (place != NULL) {
+      weft_crash_point("before a reader is rung");
       weft_peer_send(place->peer, &place->bell);
     }
   } while (place != NULL);

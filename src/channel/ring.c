@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "sys/crash_point.h"
+
 _Static_assert(sizeof(weft_ring_slot_t) == 16, "a slot's head is 16 bytes");
 _Static_assert(sizeof(weft_ring_head_t) == WEFT_RING_LINE_BYTES, "a line");
 _Static_assert(sizeof(weft_cursor_t) == (size_t)2 * WEFT_RING_LINE_BYTES,
@@ -65,6 +67,7 @@ void* weft_ring_place(const weft_ring_t* ring, uint64_t sequence) {
 void weft_ring_show(const weft_ring_t* ring, uint64_t sequence,
                     weft_ring_kind_t kind, uint32_t size_bytes) {
   weft_ring_slot_t* slot = slot_of(ring, sequence);
+  weft_crash_point("with a slot filled");
   // Relaxed, both: the store below orders them.
   atomic_store_explicit(&slot->kind, kind, memory_order_relaxed);
   atomic_store_explicit(&slot->size_bytes, size_bytes, memory_order_relaxed);
@@ -72,6 +75,7 @@ void weft_ring_show(const weft_ring_t* ring, uint64_t sequence,
   // `weft_ring_look`; and it comes before the load in `weft_cursor_waits`, as
   // the reader's store in `weft_cursor_announce` does before its look.
   atomic_store_explicit(&slot->shown, sequence + 1, memory_order_seq_cst);
+  weft_crash_point("with a value shown");
 }
 
 void weft_ring_announce(const weft_ring_t* ring, uint64_t sequence) {
@@ -79,6 +83,7 @@ void weft_ring_announce(const weft_ring_t* ring, uint64_t sequence) {
   // pairs with the load in `weft_cursor_release`, which comes after the store.
   atomic_store_explicit(&ring->head->asleep, sequence + 1,
                         memory_order_seq_cst);
+  weft_crash_point("with a writer's sleep announced");
 }
 
 bool weft_cursor_waits(const weft_cursor_t* cursor, uint64_t sequence) {
@@ -128,13 +133,16 @@ weft_ring_look_t weft_ring_look(const weft_ring_t* ring, uint64_t sequence,
 void weft_cursor_announce(weft_cursor_t* cursor, uint64_t sequence) {
   // Sequentially consistent: see `weft_ring_show`.
   atomic_store_explicit(&cursor->asleep, sequence + 1, memory_order_seq_cst);
+  weft_crash_point("with a reader's sleep announced");
 }
 
 bool weft_cursor_release(weft_cursor_t* cursor, const weft_ring_t* ring,
                          uint64_t before, uint64_t low) {
+  weft_crash_point("before a value is released");
   // Sequentially consistent, both: see `weft_ring_announce`. As release the
   // store pairs with the load in `weft_cursor_low`.
   atomic_store_explicit(&cursor->low, low, memory_order_seq_cst);
+  weft_crash_point("with a value released");
   uint64_t asleep =
       atomic_load_explicit(&ring->head->asleep, memory_order_seq_cst);
   return asleep > before && asleep <= low;

@@ -19,6 +19,7 @@
 #include "base/container.h"
 #include "base/memory.h"
 #include "channel/part.h"
+#include "sys/crash_point.h"
 #include "value/value_internal.h"
 
 // --- Values -----------------------------------------------------------------
@@ -238,6 +239,7 @@ uint64_t weft_ringed_show_locked(weft_part_t* part, weft_ring_kind_t kind,
 uint64_t weft_ringed_put_locked(weft_part_t* part,
                                 const weft_ring_entry_t* entry) {
   void* place = weft_ring_place(&part->ring, part->written);
+  weft_crash_point("before a slot is filled");
   if (entry->size_bytes == sizeof(uint64_t)) {
     memcpy(place, entry->data, sizeof(uint64_t));
   } else if (entry->size_bytes > 0) {
@@ -351,6 +353,7 @@ weft_status_t weft_ringed_fetch_locked(weft_part_reader_t* reader) {
   weft_value_t value = weft_none();
   weft_status_t error = WEFT_OK;
   weft_status_t status = WEFT_OK;
+  weft_crash_point("with a value found");
   if (look != WEFT_RING_SHOWN) {
     status = weft_status_make(WEFT_STATUS_DATA_LOSS,
                               "channel %s: value %llu was overwritten before "
@@ -373,6 +376,7 @@ weft_status_t weft_ringed_fetch_locked(weft_part_reader_t* reader) {
       weft_status_code(status) != WEFT_STATUS_RESOURCE_EXHAUSTED) {
     give_up_locked(part, status);
   }
+  weft_crash_point("with a value read");
   return status;
 }
 
@@ -606,8 +610,10 @@ void weft_ringed_offer(weft_part_t* part) {
       weft_frame_t head = weft_part_head(part, WEFT_SLOT_RING);
       head.type = WEFT_FRAME_SLOT;
       head.sender = weft_reader_bit(number);
+      weft_crash_point("before a ring is offered");
       weft_answer_send(peer, &head, WEFT_OK,
                        weft_value_retain(part->ring_memory));
+      weft_crash_point("with a ring offered");
     }
   }
 }
@@ -654,10 +660,12 @@ void weft_ringed_receive_ring(weft_part_t* part, weft_peer_t* peer,
     bool takes = take_ring_locked(part, reader, &value, &cursor, memory);
     weft_mutex_unlock(&part->lock);
     if (takes) {
+      weft_crash_point("before a cursor is given");
       weft_frame_t head = weft_part_head(part, WEFT_SLOT_CURSOR);
       head.type = WEFT_FRAME_SLOT;
       head.sender = bits;
       weft_answer_send(peer, &head, WEFT_OK, cursor);
+      weft_crash_point("with a cursor given");
       cursor = weft_none();
     }
   }
@@ -699,8 +707,10 @@ void weft_ringed_receive_cursor(weft_part_t* part, weft_peer_t* peer,
     weft_frame_t head = weft_part_head(part, WEFT_SLOT_BEGIN);
     head.type = WEFT_FRAME_SLOT;
     head.sender = bits;
+    weft_crash_point("before a reader begins");
     // Without memory it stays with frames.
     (void)weft_places_tell(part, peer, &head, begin_locked, &beginning);
+    weft_crash_point("with a reader told to begin");
   }
   weft_value_release(value);
 }
@@ -722,6 +732,7 @@ weft_status_t weft_ringed_receive_begin(weft_part_t* part, uint64_t bits,
     weft_part_stir_locked(part, false, &deed);
   }
   weft_mutex_unlock(&part->lock);
+  weft_crash_point("with a reader begun");
   weft_deed_do(&deed, part->allocator);
   return is_sound ? WEFT_OK
                   : weft_status_make(WEFT_STATUS_DATA_LOSS,
