@@ -125,13 +125,15 @@ static weft_status_t time_batch(side_t* side, uint64_t count, double* out_ns) {
   return WEFT_OK;
 }
 
-static double figure_of(weft_bench_unit_t unit, double elapsed_ns,
+static double figure_of(const weft_bench_case_t* bench_case, double elapsed_ns,
                         uint64_t count) {
-  switch (unit) {
+  switch (bench_case->unit) {
     case WEFT_BENCH_UNIT_NS:
       return elapsed_ns / (double)count;
     case WEFT_BENCH_UNIT_MEGA_PER_S:
       return (double)count / elapsed_ns * 1e3;
+    case WEFT_BENCH_UNIT_GIGABYTE_PER_S:
+      return (double)(count * bench_case->round_bytes) / elapsed_ns;
     case WEFT_BENCH_UNIT_MS:
       return elapsed_ns / 1e6;
     case WEFT_BENCH_UNIT_BYTES:
@@ -191,7 +193,7 @@ static weft_status_t take_batch(side_t* side) {
   double elapsed_ns = 0;
   WEFT_RETURN_IF_ERROR(time_batch(side, side->count, &elapsed_ns));
   weft_sample_add(&side->sample,
-                  figure_of(side->bench_case->unit, elapsed_ns, side->count));
+                  figure_of(side->bench_case, elapsed_ns, side->count));
   return WEFT_OK;
 }
 

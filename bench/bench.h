@@ -23,11 +23,12 @@
 #include "weft/weft.h"
 
 // X(identifier, name in the output, true for a rate).
-#define WEFT_BENCH_UNITS(X)  \
-  X(NS, "ns", false)         \
-  X(MEGA_PER_S, "M/s", true) \
-  X(MS, "ms", false)         \
-  X(BYTES, "B", false)       \
+#define WEFT_BENCH_UNITS(X)       \
+  X(NS, "ns", false)              \
+  X(MEGA_PER_S, "M/s", true)      \
+  X(GIGABYTE_PER_S, "GB/s", true) \
+  X(MS, "ms", false)              \
+  X(BYTES, "B", false)            \
   X(PERCENT, "%", false)
 
 typedef enum weft_bench_unit {
@@ -75,6 +76,8 @@ typedef struct weft_bench_case {
   // Rounds of a batch, where that is part of the case's name; then a run has
   // one batch. 0: as many as take 2.5 ms.
   uint64_t fixed_count;
+  // Of a round, for GB/s.
+  uint64_t round_bytes;
   // Runs at most; 0: as many as asked for.
   uint32_t run_limit;
   // What to reach: with a floor a ratio, else a figure. 0: none.

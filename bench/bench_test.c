@@ -156,6 +156,19 @@ static void of_a_rate_p99_is_on_the_low_side(void** state) {
   assert_true(fabs(result.ratio - result.floor / result.median) < 1e-9);
 }
 
+static void a_rate_of_bytes_counts_those_of_a_round(void** state) {
+  (void)state;
+  weft_bench_case_t bench_case = timed_case();
+  bench_case.unit = WEFT_BENCH_UNIT_GIGABYTE_PER_S;
+  weft_bench_result_t result;
+  weft_kit_assert_ok(weft_bench_run(&bench_case, &quickly, &result));
+  assert_true(result.median == 0);
+  bench_case.round_bytes = 4096;
+  weft_kit_assert_ok(weft_bench_run(&bench_case, &quickly, &result));
+  assert_true(result.median > 0);
+  assert_true(result.min <= result.p99 && result.p99 <= result.median);
+}
+
 static void without_a_floor_there_is_no_ratio(void** state) {
   (void)state;
   weft_bench_case_t bench_case = timed_case();
@@ -276,6 +289,7 @@ int main(void) {
       FRESH_TEST(weft_and_floor_are_taken_in_turn),
       FRESH_TEST(figures_are_in_order_and_the_ratio_is_theirs),
       FRESH_TEST(of_a_rate_p99_is_on_the_low_side),
+      FRESH_TEST(a_rate_of_bytes_counts_those_of_a_round),
       FRESH_TEST(without_a_floor_there_is_no_ratio),
       FRESH_TEST(a_failing_batch_ends_the_case_and_frees_it),
       FRESH_TEST(a_floor_without_memory_ends_the_case),

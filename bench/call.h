@@ -21,9 +21,9 @@ enum {
   // Spawns a target at each rank from one on to one before another, and asks
   // it something: so they are connected.
   WEFT_BENCH_TARGET_REACH,
-  // Reads numbers from one channel until it ends, and writes one in so many,
-  // and
-  // those below zero, to another.
+  // Reads numbers, and bytes whose words are all one number, from one channel
+  // until it ends, and writes one number in so many, and those below zero, to
+  // another.
   WEFT_BENCH_TARGET_RELAY,
   WEFT_BENCH_TARGET_ENDPOINTS
 };

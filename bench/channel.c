@@ -8,23 +8,36 @@
 //   rtt_8B_spin   one value at a time, while both sides spin
 //   rtt_8B_block  the same, when nobody spins: both sleep each time
 //   rate_8B       as many on their way as there are slots
+//   stream_4KB, stream_1MB  the same with bytes, each word of which is filled
+//                 in where it lies and read there
 //   local_8B      written and read in one thread
 
 #include <stdlib.h>
 
 #include "bench/bench.h"
 #include "bench/call.h"
+#include "bench/floor/work.h"
 
-#define SLOTS 1024
-// The relay answers one in so many.
+// Values without an answer, but for the last of a batch.
 #define STRIDE 128
 #define PATIENCE_NS INT64_C(60000000000)
+
+typedef struct plan {
+  // The relay answers one in so many.
+  int64_t stride;
+  uint32_t slot_count;
+  // Of each value; 0: numbers.
+  uint32_t value_bytes;
+  bool never_spins;
+} plan_t;
 
 typedef struct pair {
   weft_bench_calls_t* calls;
   weft_writer_t* there;
   weft_reader_t* back;
   weft_future_t* relay;
+  // Of each value; 0: numbers.
+  size_t value_bytes;
   int64_t last;
 } pair_t;
 
@@ -45,13 +58,18 @@ static void destroy_pair(void* user) {
   free(pair);
 }
 
-static weft_status_t connect_pair(pair_t* pair, int64_t stride) {
-  const weft_channel_options_t options = {.name = "bench", .slot_count = SLOTS};
+static weft_status_t connect_pair(pair_t* pair, const plan_t* plan) {
+  const weft_channel_options_t there_options = {
+      .name = "bench",
+      .slot_count = plan->slot_count,
+      .slot_bytes = plan->value_bytes};
+  const weft_channel_options_t options = {.name = "bench",
+                                          .slot_count = WEFT_FLOOR_WORD_SLOTS};
   weft_runtime_t* runtime = pair->calls->runtime;
   weft_writer_t* writer = NULL;
   weft_reader_t* reader = NULL;
   weft_status_t status =
-      weft_channel_create(runtime, &options, &pair->there, &reader);
+      weft_channel_create(runtime, &there_options, &pair->there, &reader);
   if (status == WEFT_OK) {
     status = weft_channel_create(runtime, &options, &writer, &pair->back);
   }
@@ -60,8 +78,8 @@ static weft_status_t connect_pair(pair_t* pair, int64_t stride) {
                            weft_writer_value(writer)};
     status =
         weft_call(runtime, pair->calls->targets[0], WEFT_BENCH_TARGET_RELAY,
-                  WEFT_ARGUMENTS(ends[0], ends[1], weft_int64(stride)), NULL,
-                  &pair->relay);
+                  WEFT_ARGUMENTS(ends[0], ends[1], weft_int64(plan->stride)),
+                  NULL, &pair->relay);
     weft_value_release(ends[0]);
     weft_value_release(ends[1]);
   }
@@ -70,10 +88,9 @@ static weft_status_t connect_pair(pair_t* pair, int64_t stride) {
   return status;
 }
 
-static weft_status_t create_with(int64_t stride, bool never_spins,
-                                 void** out_state) {
+static weft_status_t create_with(const plan_t* plan, void** out_state) {
   const weft_bench_job_options_t options = {.size = 2,
-                                            .never_spins = never_spins};
+                                            .never_spins = plan->never_spins};
   pair_t* pair = calloc(1, sizeof(*pair));
   *out_state = NULL;
   if (pair == NULL) {
@@ -81,7 +98,8 @@ static weft_status_t create_with(int64_t stride, bool never_spins,
   }
   weft_status_t status = weft_bench_calls_create(&options, &pair->calls);
   if (status == WEFT_OK) {
-    status = connect_pair(pair, stride);
+    pair->value_bytes = plan->value_bytes;
+    status = connect_pair(pair, plan);
   }
   if (status != WEFT_OK) {
     destroy_pair(pair);
@@ -91,20 +109,21 @@ static weft_status_t create_with(int64_t stride, bool never_spins,
   return WEFT_OK;
 }
 
-static weft_status_t create_one(uint32_t workers, void** out_state) {
-  (void)workers;
-  return create_with(1, false, out_state);
-}
+#define PLAN(name, ...)                                                    \
+  static weft_status_t create_##name(uint32_t workers, void** out_state) { \
+    static const plan_t plan = {__VA_ARGS__};                              \
+    (void)workers;                                                         \
+    return create_with(&plan, out_state);                                  \
+  }
 
-static weft_status_t create_sleeping(uint32_t workers, void** out_state) {
-  (void)workers;
-  return create_with(1, true, out_state);
-}
-
-static weft_status_t create_many(uint32_t workers, void** out_state) {
-  (void)workers;
-  return create_with(STRIDE, false, out_state);
-}
+PLAN(one, .stride = 1, .slot_count = WEFT_FLOOR_WORD_SLOTS)
+PLAN(sleeping, .stride = 1, .slot_count = WEFT_FLOOR_WORD_SLOTS,
+     .never_spins = true)
+PLAN(many, .stride = STRIDE, .slot_count = WEFT_FLOOR_WORD_SLOTS)
+PLAN(4kb, .stride = STRIDE, .slot_count = WEFT_FLOOR_4KB_SLOTS,
+     .value_bytes = WEFT_FLOOR_4KB)
+PLAN(1mb, .stride = STRIDE, .slot_count = WEFT_FLOOR_1MB_SLOTS,
+     .value_bytes = WEFT_FLOOR_1MB)
 
 static void prepare(void* state, uint64_t count) {
   (void)count;
@@ -112,7 +131,14 @@ static void prepare(void* state, uint64_t count) {
 }
 
 static weft_status_t put(pair_t* pair, int64_t number, int64_t deadline_ns) {
-  return weft_writer_write(pair->there, weft_int64(number), deadline_ns);
+  void* data = NULL;
+  if (pair->value_bytes == 0) {
+    return weft_writer_write(pair->there, weft_int64(number), deadline_ns);
+  }
+  WEFT_RETURN_IF_ERROR(
+      weft_writer_reserve(pair->there, pair->value_bytes, deadline_ns, &data));
+  weft_floor_fill(data, pair->value_bytes, (uint64_t)number);
+  return weft_writer_commit(pair->there, pair->value_bytes);
 }
 
 static weft_status_t take(pair_t* pair, int64_t deadline_ns,
@@ -231,6 +257,8 @@ static weft_status_t run_local(void* state, uint64_t count) {
 SUBJECT(one, create_one, run_one);
 SUBJECT(sleeping, create_sleeping, run_one);
 SUBJECT(many, create_many, run_many);
+SUBJECT(blocks_4kb, create_4kb, run_many);
+SUBJECT(blocks_1mb, create_1mb, run_many);
 static const weft_bench_subject_t alone = {
     .create = create_local, .run = run_local, .destroy = destroy_local};
 
@@ -258,7 +286,25 @@ static const weft_bench_case_t cases[] = {
      .workers = 2,
      .goal = 4,
      .subject = &many,
-     .floor = &weft_floor_call_ring},
+     .floor = &weft_floor_ring_8b},
+    {.bench = "channel",
+     .name = "stream_4KB",
+     .what = "4 KiB filled in place and read in place elsewhere, 64 slots",
+     .unit = WEFT_BENCH_UNIT_GIGABYTE_PER_S,
+     .workers = 2,
+     .round_bytes = WEFT_FLOOR_4KB,
+     .goal = 1.2,
+     .subject = &blocks_4kb,
+     .floor = &weft_floor_ring_4kb},
+    {.bench = "channel",
+     .name = "stream_1MB",
+     .what = "the same with 1 MiB, 2 slots",
+     .unit = WEFT_BENCH_UNIT_GIGABYTE_PER_S,
+     .workers = 2,
+     .round_bytes = WEFT_FLOOR_1MB,
+     .goal = 1.05,
+     .subject = &blocks_1mb,
+     .floor = &weft_floor_ring_1mb},
     {.bench = "channel",
      .name = "local_8B",
      .what = "a number written and read in one thread",

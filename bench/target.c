@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "bench/call.h"
+#include "bench/floor/work.h"
 
 // --- Targets ----------------------------------------------------------------
 
@@ -107,6 +108,19 @@ static weft_status_t target_reach(weft_context_t* context, void* state,
   return WEFT_OK;
 }
 
+// The number that a value is, or that every word of its bytes is.
+static weft_status_t number_in(weft_value_t value, int64_t* out_number) {
+  const void* data = NULL;
+  size_t size_bytes = 0;
+  if (weft_value_kind(value) != WEFT_KIND_BYTES) {
+    return weft_value_as_int64(value, out_number);
+  }
+  WEFT_RETURN_IF_ERROR(weft_value_as_bytes(value, &data, &size_bytes));
+  *out_number = (int64_t)weft_floor_read(data, size_bytes);
+  return weft_bench_expect("the words of a value", *(const int64_t*)data,
+                           *out_number);
+}
+
 static weft_status_t relay_one(weft_reader_t* reader, weft_writer_t* writer,
                                int64_t stride) {
   weft_lease_t lease;
@@ -114,7 +128,7 @@ static weft_status_t relay_one(weft_reader_t* reader, weft_writer_t* writer,
   WEFT_RETURN_IF_ERROR(weft_reader_read(reader, WEFT_TIME_INFINITE, &lease));
   weft_status_t status = lease.status != WEFT_OK
                              ? weft_status_retain(lease.status)
-                             : weft_value_as_int64(lease.value, &number);
+                             : number_in(lease.value, &number);
   weft_lease_release(&lease);
   return status == WEFT_OK && (number < 0 || number % stride == 0)
              ? weft_writer_write(writer, weft_int64(number), WEFT_TIME_INFINITE)

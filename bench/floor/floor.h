@@ -54,6 +54,17 @@ extern const weft_floor_t weft_floor_link_ring;
 // Such a ring, each slot published by itself.
 extern const weft_floor_t weft_floor_call_ring;
 
+// A ring whose values are written and read where they lie: 8 bytes; 4 KiB and
+// 1 MiB, of which both sides touch every word.
+#define WEFT_FLOOR_WORD_SLOTS 1024
+#define WEFT_FLOOR_4KB 4096
+#define WEFT_FLOOR_4KB_SLOTS 64
+#define WEFT_FLOOR_1MB (1 << 20)
+#define WEFT_FLOOR_1MB_SLOTS 2
+extern const weft_floor_t weft_floor_ring_8b;
+extern const weft_floor_t weft_floor_ring_4kb;
+extern const weft_floor_t weft_floor_ring_1mb;
+
 // Between two processes: a description of memory, and an answer; a copy from
 // private memory to private memory, and an answer. See tensor.c.
 extern const weft_floor_t weft_floor_handover;
