@@ -25,6 +25,8 @@ enum {
   // until it ends, and writes one number in so many, and those below zero, to
   // another.
   WEFT_BENCH_TARGET_RELAY,
+  // Reads numbers from a channel, each one more than the last, until it ends.
+  WEFT_BENCH_TARGET_DRAIN,
   WEFT_BENCH_TARGET_ENDPOINTS
 };
 

@@ -10,12 +10,14 @@
 //   rate_8B       as many on their way as there are slots
 //   stream_4KB, stream_1MB  the same with bytes, each word of which is filled
 //                 in where it lies and read there
+//   readers_32    one value to 32 processes at a time: readers.c
 //   local_8B      written and read in one thread
 
 #include <stdlib.h>
 
 #include "bench/bench.h"
 #include "bench/call.h"
+#include "bench/channel.h"
 #include "bench/floor/work.h"
 
 // Values without an answer, but for the last of a batch.
@@ -305,6 +307,14 @@ static const weft_bench_case_t cases[] = {
      .goal = 1.05,
      .subject = &blocks_1mb,
      .floor = &weft_floor_ring_1mb},
+    {.bench = "channel",
+     .name = "readers_32",
+     .what = "a number to 32 processes, until all have released it",
+     .unit = WEFT_BENCH_UNIT_NS,
+     .workers = 2,
+     .goal = 1.4,
+     .subject = &weft_bench_channel_readers,
+     .floor = &weft_floor_readers},
     {.bench = "channel",
      .name = "local_8B",
      .what = "a number written and read in one thread",

@@ -155,6 +155,33 @@ static weft_status_t target_relay(weft_context_t* context, void* state,
   return status;
 }
 
+static weft_status_t drain_one(weft_reader_t* reader, int64_t expected) {
+  weft_lease_t lease;
+  int64_t number = 0;
+  WEFT_RETURN_IF_ERROR(weft_reader_read(reader, WEFT_TIME_INFINITE, &lease));
+  weft_status_t status = lease.status != WEFT_OK
+                             ? weft_status_retain(lease.status)
+                             : weft_value_as_int64(lease.value, &number);
+  weft_lease_release(&lease);
+  return status == WEFT_OK ? weft_bench_expect("a value", expected, number)
+                           : status;
+}
+
+static weft_status_t target_drain(weft_context_t* context, void* state,
+                                  const weft_value_t* arguments,
+                                  weft_value_t* out_result) {
+  (void)context;
+  (void)state;
+  weft_reader_t* reader = NULL;
+  weft_status_t status = weft_reader_open(arguments[0], &reader);
+  for (int64_t next = 0; status == WEFT_OK; next++) {
+    status = drain_one(reader, next);
+  }
+  weft_reader_release(reader);
+  *out_result = weft_none();
+  return status;
+}
+
 static const weft_parameter_t number_parameter = {"number", WEFT_KIND_INT64};
 static const weft_parameter_t tensor_parameter = {"tensor", WEFT_KIND_TENSOR};
 static const weft_parameter_t range_parameters[] = {{"from", WEFT_KIND_INT64},
@@ -163,12 +190,14 @@ static const weft_parameter_t relay_parameters[] = {
     {"from", WEFT_KIND_CHANNEL_END},
     {"to", WEFT_KIND_CHANNEL_END},
     {"stride", WEFT_KIND_INT64}};
+static const weft_parameter_t end_parameter = {"from", WEFT_KIND_CHANNEL_END};
 static const weft_endpoint_t target_endpoints[] = {
     [WEFT_BENCH_TARGET_ECHO] = {"echo", target_echo, &number_parameter, 1},
     [WEFT_BENCH_TARGET_TAKE] = {"take", target_take, &tensor_parameter, 1},
     [WEFT_BENCH_TARGET_COPY] = {"copy", target_copy, &tensor_parameter, 1},
     [WEFT_BENCH_TARGET_REACH] = {"reach", target_reach, range_parameters, 2},
     [WEFT_BENCH_TARGET_RELAY] = {"relay", target_relay, relay_parameters, 3},
+    [WEFT_BENCH_TARGET_DRAIN] = {"drain", target_drain, &end_parameter, 1},
 };
 const weft_class_t weft_bench_target_class = {
     .name = "bench target",

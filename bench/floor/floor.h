@@ -65,6 +65,15 @@ extern const weft_floor_t weft_floor_ring_8b;
 extern const weft_floor_t weft_floor_ring_4kb;
 extern const weft_floor_t weft_floor_ring_1mb;
 
+// Many processes that one word wakes, until all of them have seen it. Under
+// sanitizers processes are costly, and figures mean nothing.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define WEFT_FLOOR_READERS 4
+#else
+#define WEFT_FLOOR_READERS 32
+#endif
+extern const weft_floor_t weft_floor_readers;
+
 // Between two processes: a description of memory, and an answer; a copy from
 // private memory to private memory, and an answer. See tensor.c.
 extern const weft_floor_t weft_floor_handover;

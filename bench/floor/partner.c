@@ -2,9 +2,9 @@
 
 #include "bench/floor/partner.h"
 
+#include <limits.h>
 #include <linux/futex.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -33,11 +33,14 @@ void weft_partner_wake(_Atomic uint32_t* word) {
   (void)syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0);
 }
 
-// Binds the caller to the first or the last of these cores.
-static void bind_to_end(const cpu_set_t* allowed, bool first) {
+void weft_partner_wake_all(_Atomic uint32_t* word) {
+  (void)syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
+void weft_partner_bind(const cpu_set_t* allowed, bool to_first) {
   int chosen = -1;
   for (int core = 0; core < CPU_SETSIZE; core++) {
-    if (CPU_ISSET((size_t)core, allowed) && (chosen < 0 || !first)) {
+    if (CPU_ISSET((size_t)core, allowed) && (chosen < 0 || !to_first)) {
       chosen = core;
     }
   }
@@ -53,7 +56,7 @@ static void child_main(weft_partner_t* partner, const weft_partner_part_t* part,
                        void* user) {
   weft_partner_order_t* order = partner->order;
   (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-  bind_to_end(&partner->before, true);
+  weft_partner_bind(&partner->before, true);
   if (part->enter != NULL) {
     part->enter(user);
   }
@@ -118,7 +121,7 @@ void weft_partner_stop(weft_partner_t* partner) {
 }
 
 void weft_partner_begin(weft_partner_t* partner, uint64_t count) {
-  bind_to_end(&partner->before, false);
+  weft_partner_bind(&partner->before, false);
   give_order(partner, count, false);
   _Atomic uint32_t* begun = &partner->order->begun;
   uint32_t number =

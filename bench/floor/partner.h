@@ -9,6 +9,7 @@
 
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -44,5 +45,9 @@ void weft_partner_end(weft_partner_t* partner);
 // Sleeps while the word, which both processes see, has this value.
 void weft_partner_wait(_Atomic uint32_t* word, uint32_t expected);
 void weft_partner_wake(_Atomic uint32_t* word);
+void weft_partner_wake_all(_Atomic uint32_t* word);
+
+// Binds the caller to the first or the last of these cores.
+void weft_partner_bind(const cpu_set_t* allowed, bool to_first);
 
 #endif  // WEFT_BENCH_FLOOR_PARTNER_H_
