@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -183,13 +184,33 @@ static weft_status_t calibrate(side_t* side, bool quick) {
   return WEFT_OK;
 }
 
+// Adds what each round of a batch took.
+static weft_status_t take_rounds(side_t* side) {
+  const weft_bench_case_t* bench_case = side->bench_case;
+  double* figures = weft_sample_extend(&side->sample, side->count);
+  prepare(side, side->count);
+  if (!side->is_floor) {
+    return bench_case->subject->gather(side->state, side->count, figures);
+  }
+  bench_case->floor->gather(side->state, side->count, figures);
+  return WEFT_OK;
+}
+
 // The first batch meets memory that was never used, the others do not.
 static weft_status_t warm_up(side_t* side) {
+  if (side->bench_case->subject->gather != NULL) {
+    WEFT_RETURN_IF_ERROR(take_rounds(side));
+    side->sample.count = 0;
+    return WEFT_OK;
+  }
   double ignored_ns = 0;
   return time_batch(side, side->count, &ignored_ns);
 }
 
 static weft_status_t take_batch(side_t* side) {
+  if (side->bench_case->subject->gather != NULL) {
+    return take_rounds(side);
+  }
   double elapsed_ns = 0;
   WEFT_RETURN_IF_ERROR(time_batch(side, side->count, &elapsed_ns));
   weft_sample_add(&side->sample,
@@ -209,6 +230,12 @@ static uint32_t batch_count(const weft_bench_case_t* bench_case, bool quick) {
     return 1;
   }
   return quick ? QUICK_BATCHES : BATCHES;
+}
+
+// Figures of a run.
+static uint64_t figure_count(const weft_bench_case_t* bench_case, bool quick) {
+  return batch_count(bench_case, quick) *
+         (bench_case->subject->gather != NULL ? bench_case->fixed_count : 1);
 }
 
 static weft_status_t side_init(side_t* side, size_t sample_capacity,
@@ -284,6 +311,15 @@ static void fill_result(side_t* weft, side_t* floor,
     out_result->floor = weft_sample_median(&floor->sample);
     out_result->ratio = is_rate ? out_result->floor / out_result->median
                                 : out_result->median / out_result->floor;
+    out_result->has_tail = weft->bench_case->subject->gather != NULL;
+  }
+  if (out_result->has_tail) {
+    out_result->p999 = weft_sample_quantile(sample, 0.999);
+    out_result->floor_p99 = weft_sample_quantile(&floor->sample, 0.99);
+    out_result->floor_p999 = weft_sample_quantile(&floor->sample, 0.999);
+    (void)snprintf(out_result->note, sizeof(out_result->note),
+                   "p99.9 %.0f; floor p99 %.0f, p99.9 %.0f", out_result->p999,
+                   out_result->floor_p99, out_result->floor_p999);
   }
 }
 
@@ -295,7 +331,8 @@ weft_status_t weft_bench_run(const weft_bench_case_t* bench_case,
   if (bench_case->run_limit > 0 && runs > bench_case->run_limit) {
     runs = bench_case->run_limit;
   }
-  size_t capacity = (size_t)runs * batch_count(bench_case, options->quick);
+  size_t batches = (size_t)runs * batch_count(bench_case, options->quick);
+  size_t capacity = runs * figure_count(bench_case, options->quick);
   side_t weft = {.bench_case = bench_case, .is_floor = false};
   side_t floor = {.bench_case = bench_case, .is_floor = true};
   weft_bench_cores_t cores;
@@ -305,7 +342,7 @@ weft_status_t weft_bench_run(const weft_bench_case_t* bench_case,
     status = side_init(&floor, capacity, options->quick);
   }
   if (status == WEFT_OK) {
-    status = take_all(&weft, &floor, capacity);
+    status = take_all(&weft, &floor, batches);
   }
   if (status == WEFT_OK) {
     out_result->bench_case = bench_case;

@@ -13,7 +13,8 @@
 // Median, p99, min and max are over the batches of all runs; p99 is the batch
 // that 99 % of batches are at least as good as (nearest rank), so of a rate it
 // is a low figure. A batch is what one can time without the clock showing:
-// p99 tells of stalls of a millisecond, not of single operations.
+// p99 tells of stalls of a millisecond, not of single operations; but a case
+// may say what each of its rounds took, and then they are over the rounds.
 // `ratio` is cost over floor: 1 is the limit, lower is better.
 
 #ifndef WEFT_BENCH_BENCH_H_
@@ -59,7 +60,10 @@ typedef struct weft_bench_subject {
   // Does the work `count` times, and returns when all of it is done.
   weft_status_t (*run)(void* state, uint64_t count);
   void (*destroy)(void* state);
-  // In place of the three above, for what is not a time: measures the figure
+  // In place of `run`: says in `out_figures` what each round took. The case has
+  // a fixed count, and its floor does so, too. Units: nanoseconds.
+  weft_status_t (*gather)(void* state, uint64_t count, double* out_figures);
+  // In place of all above, for what is not a time: measures the figure
   // itself, at the given size.
   weft_status_t (*measure)(uint64_t count, weft_bench_measure_t* out_measure);
 } weft_bench_subject_t;
@@ -128,6 +132,12 @@ typedef struct weft_bench_result {
   // NAN without a floor.
   double floor;
   double ratio;
+  // Where rounds are told apart: 99.9 % are at least as good, and what the
+  // floor's rounds are.
+  bool has_tail;
+  double p999;
+  double floor_p99;
+  double floor_p999;
   // The note of the last measure; empty when there is none.
   char note[96];
 } weft_bench_result_t;

@@ -101,11 +101,38 @@ static const weft_bench_subject_t timed = {
     .run = run_subject,
     .destroy = destroy_state,
 };
+// Round i of n took i + 1, and twice that of the floor's.
+static weft_status_t gather_subject(void* state, uint64_t count,
+                                    double* out_figures) {
+  WEFT_RETURN_IF_ERROR(run_subject(state, count));
+  for (uint64_t i = 0; i < count; i++) {
+    out_figures[count - 1 - i] = (double)(i + 1);
+  }
+  return WEFT_OK;
+}
+
+static void gather_floor(void* state, uint64_t count, double* out_figures) {
+  run_floor(state, count);
+  for (uint64_t i = 0; i < count; i++) {
+    out_figures[i] = 2 * (double)(i + 1);
+  }
+}
+
+static const weft_bench_subject_t gathered = {
+    .create = create_subject,
+    .gather = gather_subject,
+    .destroy = destroy_state,
+};
+static const weft_floor_t floor_of_gathered = {
+    .create = create_floor,
+    .gather = gather_floor,
+    .destroy = destroy_state,
+};
 static const weft_bench_subject_t measured = {.measure = measure_figure};
 static const weft_floor_t floor_of_tests = {create_floor, run_floor,
-                                            destroy_state, NULL};
+                                            destroy_state, NULL, NULL};
 static const weft_floor_t no_memory_floor = {create_no_floor, run_floor,
-                                             destroy_state, NULL};
+                                             destroy_state, NULL, NULL};
 
 static weft_bench_case_t timed_case(void) {
   return (weft_bench_case_t){
@@ -243,6 +270,25 @@ static void a_measure_gives_its_own_figure_and_note(void** state) {
   assert_string_equal("noted", result.note);
 }
 
+static void rounds_that_are_told_apart_have_a_tail(void** state) {
+  (void)state;
+  weft_bench_case_t bench_case = timed_case();
+  bench_case.fixed_count = 1000;
+  bench_case.subject = &gathered;
+  bench_case.floor = &floor_of_gathered;
+  weft_bench_result_t result;
+  weft_kit_assert_ok(weft_bench_run(&bench_case, &quickly, &result));
+  // What warms up, then three runs.
+  assert_string_equal("wfwfwfwf", seen.order);
+  assert_true(result.has_tail);
+  assert_true(result.min == 1 && result.max == 1000);
+  assert_true(result.median == 500.5 && result.floor == 1001);
+  assert_true(result.p99 == 990 && result.p999 == 999);
+  assert_true(result.floor_p99 == 1980 && result.floor_p999 == 1998);
+  assert_true(fabs(result.ratio - 0.5) < 1e-9);
+  assert_non_null(strstr(result.note, "p99.9 999"));
+}
+
 static void a_case_is_bound_to_its_cores_and_the_thread_set_free(void** state) {
   (void)state;
   cpu_set_t before;
@@ -296,6 +342,7 @@ int main(void) {
       FRESH_TEST(a_fixed_count_is_kept_but_small_when_quick),
       FRESH_TEST(a_case_may_limit_its_runs),
       FRESH_TEST(a_measure_gives_its_own_figure_and_note),
+      FRESH_TEST(rounds_that_are_told_apart_have_a_tail),
       FRESH_TEST(a_case_is_bound_to_its_cores_and_the_thread_set_free),
       FRESH_TEST(a_name_is_a_bench_or_one_of_its_cases),
       FRESH_TEST(no_two_cases_have_one_name),

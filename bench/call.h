@@ -27,6 +27,10 @@ enum {
   WEFT_BENCH_TARGET_RELAY,
   // Reads numbers from a channel, each one more than the last, until it ends.
   WEFT_BENCH_TARGET_DRAIN,
+  // Reads from one channel the times at which numbers were due; at one below
+  // zero writes how late each was, as bytes, to another. Of a given number at
+  // the most. Units: nanoseconds, as int64.
+  WEFT_BENCH_TARGET_WATCH,
   WEFT_BENCH_TARGET_ENDPOINTS
 };
 

@@ -11,9 +11,13 @@
 //   stream_4KB, stream_1MB  the same with bytes, each word of which is filled
 //                 in where it lies and read there
 //   readers_32    one value to 32 processes at a time: readers.c
+//   latency_100k, latency_1M, latency_4M
+//                 so many a second: how long from when one is due until it is
+//                 read, each by itself
 //   local_8B      written and read in one thread
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "bench/bench.h"
 #include "bench/call.h"
@@ -25,8 +29,10 @@
 #define PATIENCE_NS INT64_C(60000000000)
 
 typedef struct plan {
-  // The relay answers one in so many.
-  int64_t stride;
+  // What is at the other side; and what it is told. A relay answers one in so
+  // many, a watch takes so many at the most.
+  uint32_t endpoint;
+  int64_t number;
   uint32_t slot_count;
   // Of each value; 0: numbers.
   uint32_t value_bytes;
@@ -79,8 +85,8 @@ static weft_status_t connect_pair(pair_t* pair, const plan_t* plan) {
     weft_value_t ends[] = {weft_reader_value(reader),
                            weft_writer_value(writer)};
     status =
-        weft_call(runtime, pair->calls->targets[0], WEFT_BENCH_TARGET_RELAY,
-                  WEFT_ARGUMENTS(ends[0], ends[1], weft_int64(plan->stride)),
+        weft_call(runtime, pair->calls->targets[0], plan->endpoint,
+                  WEFT_ARGUMENTS(ends[0], ends[1], weft_int64(plan->number)),
                   NULL, &pair->relay);
     weft_value_release(ends[0]);
     weft_value_release(ends[1]);
@@ -118,14 +124,18 @@ static weft_status_t create_with(const plan_t* plan, void** out_state) {
     return create_with(&plan, out_state);                                  \
   }
 
-PLAN(one, .stride = 1, .slot_count = WEFT_FLOOR_WORD_SLOTS)
-PLAN(sleeping, .stride = 1, .slot_count = WEFT_FLOOR_WORD_SLOTS,
+#define RELAY(stride) .endpoint = WEFT_BENCH_TARGET_RELAY, .number = (stride)
+
+PLAN(one, RELAY(1), .slot_count = WEFT_FLOOR_WORD_SLOTS)
+PLAN(sleeping, RELAY(1), .slot_count = WEFT_FLOOR_WORD_SLOTS,
      .never_spins = true)
-PLAN(many, .stride = STRIDE, .slot_count = WEFT_FLOOR_WORD_SLOTS)
-PLAN(4kb, .stride = STRIDE, .slot_count = WEFT_FLOOR_4KB_SLOTS,
+PLAN(many, RELAY(STRIDE), .slot_count = WEFT_FLOOR_WORD_SLOTS)
+PLAN(4kb, RELAY(STRIDE), .slot_count = WEFT_FLOOR_4KB_SLOTS,
      .value_bytes = WEFT_FLOOR_4KB)
-PLAN(1mb, .stride = STRIDE, .slot_count = WEFT_FLOOR_1MB_SLOTS,
+PLAN(1mb, RELAY(STRIDE), .slot_count = WEFT_FLOOR_1MB_SLOTS,
      .value_bytes = WEFT_FLOOR_1MB)
+PLAN(watched, .endpoint = WEFT_BENCH_TARGET_WATCH, .number = WEFT_FLOOR_PACED,
+     .slot_count = WEFT_FLOOR_WORD_SLOTS)
 
 static void prepare(void* state, uint64_t count) {
   (void)count;
@@ -192,6 +202,68 @@ static weft_status_t run_many(void* state, uint64_t count) {
   weft_bench_job_leave(pair->calls->job);
   return status;
 }
+
+// --- At a fixed pace --------------------------------------------------------
+
+static weft_status_t write_paced(pair_t* pair, uint64_t count,
+                                 int64_t period_ns, int64_t deadline_ns) {
+  int64_t due_ns = weft_floor_now_ns();
+  for (uint64_t i = 0; i < count; i++) {
+    due_ns += period_ns;
+    weft_floor_wait_until(due_ns);
+    WEFT_RETURN_IF_ERROR(put(pair, due_ns, deadline_ns));
+  }
+  return put(pair, -1, deadline_ns);
+}
+
+// What the watch says of all of them.
+static weft_status_t take_delays(weft_value_t value, uint64_t count,
+                                 double* out_figures) {
+  const void* data = NULL;
+  size_t size_bytes = 0;
+  WEFT_RETURN_IF_ERROR(weft_value_as_bytes(value, &data, &size_bytes));
+  WEFT_RETURN_IF_ERROR(weft_bench_expect("bytes of delays",
+                                         (int64_t)(count * sizeof(int64_t)),
+                                         (int64_t)size_bytes));
+  for (uint64_t i = 0; i < count; i++) {
+    int64_t delay_ns = 0;
+    memcpy(&delay_ns, (const char*)data + i * sizeof(delay_ns),
+           sizeof(delay_ns));
+    out_figures[i] = (double)delay_ns;
+  }
+  return WEFT_OK;
+}
+
+static weft_status_t gather(pair_t* pair, uint64_t count, int64_t period_ns,
+                            double* out_figures) {
+  int64_t deadline_ns = weft_deadline_after(pair->calls->runtime, PATIENCE_NS);
+  weft_lease_t lease;
+  weft_status_t status = write_paced(pair, count, period_ns, deadline_ns);
+  weft_bench_job_leave(pair->calls->job);
+  WEFT_RETURN_IF_ERROR(status);
+  WEFT_RETURN_IF_ERROR(weft_reader_read(pair->back, deadline_ns, &lease));
+  status = lease.status != WEFT_OK
+               ? weft_status_retain(lease.status)
+               : take_delays(lease.value, count, out_figures);
+  weft_lease_release(&lease);
+  return status;
+}
+
+#define GATHER(rate)                                                  \
+  static weft_status_t gather_##rate(void* state, uint64_t count,     \
+                                     double* out_figures) {           \
+    return gather(state, count, WEFT_FLOOR_##rate##_NS, out_figures); \
+  }                                                                   \
+  static const weft_bench_subject_t paced_##rate = {                  \
+      .create = create_watched,                                       \
+      .prepare = prepare,                                             \
+      .gather = gather_##rate,                                        \
+      .destroy = destroy_pair,                                        \
+  };
+
+GATHER(100K)
+GATHER(1M)
+GATHER(4M)
 
 // --- In one process ---------------------------------------------------------
 
@@ -315,6 +387,33 @@ static const weft_bench_case_t cases[] = {
      .goal = 1.4,
      .subject = &weft_bench_channel_readers,
      .floor = &weft_floor_readers},
+    {.bench = "channel",
+     .name = "latency_100k",
+     .what = "a number at a time every 10 us, from when it is due until read",
+     .unit = WEFT_BENCH_UNIT_NS,
+     .workers = 2,
+     .fixed_count = WEFT_FLOOR_PACED,
+     .goal = 1.8,
+     .subject = &paced_100K,
+     .floor = &weft_floor_paced_100k},
+    {.bench = "channel",
+     .name = "latency_1M",
+     .what = "the same every 1 us",
+     .unit = WEFT_BENCH_UNIT_NS,
+     .workers = 2,
+     .fixed_count = WEFT_FLOOR_PACED,
+     .goal = 1.8,
+     .subject = &paced_1M,
+     .floor = &weft_floor_paced_1m},
+    {.bench = "channel",
+     .name = "latency_4M",
+     .what = "the same every 250 ns",
+     .unit = WEFT_BENCH_UNIT_NS,
+     .workers = 2,
+     .fixed_count = WEFT_FLOOR_PACED,
+     .goal = 1.8,
+     .subject = &paced_4M,
+     .floor = &weft_floor_paced_4m},
     {.bench = "channel",
      .name = "local_8B",
      .what = "a number written and read in one thread",

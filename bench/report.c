@@ -42,6 +42,15 @@ bool weft_bench_write_json(FILE* file, const weft_bench_result_t* result) {
     json_decref(object);
     object = NULL;
   }
+  if (object != NULL && result->has_tail &&
+      (json_object_set_new(object, "p999", number(result->p999)) != 0 ||
+       json_object_set_new(object, "floor_p99", number(result->floor_p99)) !=
+           0 ||
+       json_object_set_new(object, "floor_p999", number(result->floor_p999)) !=
+           0)) {
+    json_decref(object);
+    object = NULL;
+  }
   return write_line(file, object);
 }
 

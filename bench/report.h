@@ -14,7 +14,9 @@
 //  "min":..,"max":..,"runs":..,"floor":..,"ratio":..,"goal":..}
 // Floor and ratio are null where there is no floor; goal, to be reached by the
 // ratio or else by the median, is null where there is none. "quick":true is
-// added to results of tiny amounts. False when memory or the file ran out.
+// added to results of tiny amounts, "p999", "floor_p99" and
+// "floor_p999" to those of cases that tell rounds apart. False when memory or
+// the file ran out.
 bool weft_bench_write_json(FILE* file, const weft_bench_result_t* result);
 
 // One object on a line for a case that is not run.

@@ -115,6 +115,21 @@ static void a_result_is_one_line_with_the_agreed_keys(void** state) {
   json_decref(object);
 }
 
+static void a_tail_has_keys_of_its_own(void** state) {
+  (void)state;
+  weft_bench_result_t result = result_of(&cost_case, 12.5, 5, 2.5);
+  result.has_tail = true;
+  result.p999 = 40;
+  result.floor_p99 = 7;
+  result.floor_p999 = 9;
+  json_t* object = json_of(&result);
+  assert_int_equal(14, json_object_size(object));
+  assert_number(object, "p999", 40);
+  assert_number(object, "floor_p99", 7);
+  assert_number(object, "floor_p999", 9);
+  json_decref(object);
+}
+
 static void without_a_floor_floor_and_ratio_are_null(void** state) {
   (void)state;
   weft_bench_result_t result = result_of(&plain_case, 200, NAN, NAN);
@@ -226,6 +241,7 @@ static void a_full_disk_is_noticed(void** state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_result_is_one_line_with_the_agreed_keys),
+      cmocka_unit_test(a_tail_has_keys_of_its_own),
       cmocka_unit_test(without_a_floor_floor_and_ratio_are_null),
       cmocka_unit_test(a_quick_result_says_that_it_means_nothing),
       cmocka_unit_test(a_goal_with_a_floor_is_a_ratio),

@@ -23,6 +23,13 @@ void weft_sample_add(weft_sample_t* sample, double figure) {
   sample->figures[sample->count++] = figure;
 }
 
+double* weft_sample_extend(weft_sample_t* sample, size_t count) {
+  assert(count <= sample->capacity - sample->count);
+  double* added = sample->figures + sample->count;
+  sample->count += count;
+  return added;
+}
+
 static int compare_ascending(const void* a, const void* b) {
   double left = *(const double*)a;
   double right = *(const double*)b;

@@ -21,6 +21,9 @@ void weft_sample_deinit(weft_sample_t* sample);
 // Adds a figure; there is room for it.
 void weft_sample_add(weft_sample_t* sample, double figure);
 
+// Adds `count` figures, which the caller fills in; there is room for them.
+double* weft_sample_extend(weft_sample_t* sample, size_t count);
+
 // Puts the figures in order, the best first: the highest of a rate, the
 // lowest of a cost.
 void weft_sample_sort(weft_sample_t* sample, bool is_rate);

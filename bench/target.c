@@ -121,17 +121,38 @@ static weft_status_t number_in(weft_value_t value, int64_t* out_number) {
                            *out_number);
 }
 
-static weft_status_t relay_one(weft_reader_t* reader, weft_writer_t* writer,
-                               int64_t stride) {
+// --- Ends of channels -------------------------------------------------------
+
+// Between two channels.
+typedef struct ends {
+  weft_reader_t* reader;
+  weft_writer_t* writer;
+} ends_t;
+
+static weft_status_t open_ends(const weft_value_t* arguments,
+                               ends_t* out_ends) {
+  *out_ends = (ends_t){.reader = NULL};
+  WEFT_RETURN_IF_ERROR(weft_reader_open(arguments[0], &out_ends->reader));
+  return weft_writer_open(arguments[1], &out_ends->writer);
+}
+
+static void close_ends(ends_t* ends) {
+  weft_reader_release(ends->reader);
+  weft_writer_release(ends->writer);
+}
+
+static weft_status_t relay_one(ends_t* ends, int64_t stride) {
   weft_lease_t lease;
   int64_t number = 0;
-  WEFT_RETURN_IF_ERROR(weft_reader_read(reader, WEFT_TIME_INFINITE, &lease));
+  WEFT_RETURN_IF_ERROR(
+      weft_reader_read(ends->reader, WEFT_TIME_INFINITE, &lease));
   weft_status_t status = lease.status != WEFT_OK
                              ? weft_status_retain(lease.status)
                              : number_in(lease.value, &number);
   weft_lease_release(&lease);
   return status == WEFT_OK && (number < 0 || number % stride == 0)
-             ? weft_writer_write(writer, weft_int64(number), WEFT_TIME_INFINITE)
+             ? weft_writer_write(ends->writer, weft_int64(number),
+                                 WEFT_TIME_INFINITE)
              : status;
 }
 
@@ -140,17 +161,72 @@ static weft_status_t target_relay(weft_context_t* context, void* state,
                                   weft_value_t* out_result) {
   (void)context;
   (void)state;
-  weft_reader_t* reader = NULL;
-  weft_writer_t* writer = NULL;
-  weft_status_t status = weft_reader_open(arguments[0], &reader);
-  if (status == WEFT_OK) {
-    status = weft_writer_open(arguments[1], &writer);
-  }
+  ends_t ends;
+  weft_status_t status = open_ends(arguments, &ends);
   while (status == WEFT_OK) {
-    status = relay_one(reader, writer, arguments[2].as.int64);
+    status = relay_one(&ends, arguments[2].as.int64);
   }
-  weft_reader_release(reader);
-  weft_writer_release(writer);
+  close_ends(&ends);
+  *out_result = weft_none();
+  return status;
+}
+
+// Each how late, until all of a batch are there.
+typedef struct delays {
+  int64_t* delays_ns;
+  size_t count;
+  size_t capacity;
+} delays_t;
+
+static weft_status_t tell_delays(delays_t* delays, weft_writer_t* writer) {
+  weft_value_t value = weft_none();
+  WEFT_RETURN_IF_ERROR(
+      weft_bytes_create(NULL, delays->delays_ns,
+                        delays->count * sizeof(delays->delays_ns[0]), &value));
+  weft_status_t status = weft_writer_write(writer, value, WEFT_TIME_INFINITE);
+  weft_value_release(value);
+  delays->count = 0;
+  return status;
+}
+
+static weft_status_t watch_one(ends_t* ends, delays_t* delays) {
+  weft_lease_t lease;
+  int64_t due_ns = 0;
+  WEFT_RETURN_IF_ERROR(
+      weft_reader_read(ends->reader, WEFT_TIME_INFINITE, &lease));
+  int64_t now_ns = weft_floor_now_ns();
+  weft_status_t status = lease.status != WEFT_OK
+                             ? weft_status_retain(lease.status)
+                             : weft_value_as_int64(lease.value, &due_ns);
+  weft_lease_release(&lease);
+  WEFT_RETURN_IF_ERROR(status);
+  if (due_ns < 0) {
+    return tell_delays(delays, ends->writer);
+  }
+  if (delays->count == delays->capacity) {
+    return no_memory();
+  }
+  delays->delays_ns[delays->count++] = now_ns - due_ns;
+  return WEFT_OK;
+}
+
+static weft_status_t target_watch(weft_context_t* context, void* state,
+                                  const weft_value_t* arguments,
+                                  weft_value_t* out_result) {
+  (void)context;
+  (void)state;
+  delays_t delays = {.capacity = (size_t)arguments[2].as.int64};
+  ends_t ends;
+  delays.delays_ns = calloc(delays.capacity, sizeof(int64_t));
+  if (delays.delays_ns == NULL) {
+    return no_memory();
+  }
+  weft_status_t status = open_ends(arguments, &ends);
+  while (status == WEFT_OK) {
+    status = watch_one(&ends, &delays);
+  }
+  close_ends(&ends);
+  free(delays.delays_ns);
   *out_result = weft_none();
   return status;
 }
@@ -190,6 +266,10 @@ static const weft_parameter_t relay_parameters[] = {
     {"from", WEFT_KIND_CHANNEL_END},
     {"to", WEFT_KIND_CHANNEL_END},
     {"stride", WEFT_KIND_INT64}};
+static const weft_parameter_t watch_parameters[] = {
+    {"from", WEFT_KIND_CHANNEL_END},
+    {"to", WEFT_KIND_CHANNEL_END},
+    {"count", WEFT_KIND_INT64}};
 static const weft_parameter_t end_parameter = {"from", WEFT_KIND_CHANNEL_END};
 static const weft_endpoint_t target_endpoints[] = {
     [WEFT_BENCH_TARGET_ECHO] = {"echo", target_echo, &number_parameter, 1},
@@ -198,6 +278,7 @@ static const weft_endpoint_t target_endpoints[] = {
     [WEFT_BENCH_TARGET_REACH] = {"reach", target_reach, range_parameters, 2},
     [WEFT_BENCH_TARGET_RELAY] = {"relay", target_relay, relay_parameters, 3},
     [WEFT_BENCH_TARGET_DRAIN] = {"drain", target_drain, &end_parameter, 1},
+    [WEFT_BENCH_TARGET_WATCH] = {"watch", target_watch, watch_parameters, 3},
 };
 const weft_class_t weft_bench_target_class = {
     .name = "bench target",

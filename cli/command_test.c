@@ -316,7 +316,7 @@ static void every_case_between_processes_works(void** state) {
   assert_int_equal(
       4, count_results("bench tensor --runs 1 --quick --json -q", "tensor"));
   assert_int_equal(
-      7, count_results("bench channel --runs 1 --quick --json -q", "channel"));
+      10, count_results("bench channel --runs 1 --quick --json -q", "channel"));
   assert_int_equal(
       3, count_results("bench job --runs 1 --quick --json -q", "job"));
 }

@@ -103,4 +103,4 @@ static void* create(void) {
   return ring;
 }
 
-const weft_floor_t weft_floor_call_ring = {create, run, destroy, prepare};
+const weft_floor_t weft_floor_call_ring = {create, run, destroy, prepare, NULL};

@@ -22,6 +22,9 @@ typedef struct weft_floor {
   void (*destroy)(void* state);
   // Called before each `run`, outside of the time; NULL: nothing to prepare.
   void (*prepare)(void* state, uint64_t count);
+  // In place of `run`, where each time of the work counts: says in
+  // `out_figures` how long each took.
+  void (*gather)(void* state, uint64_t count, double* out_figures);
 } weft_floor_t;
 
 // Two atomic exchanges and a call: what it takes at the least to hand one
@@ -64,6 +67,17 @@ extern const weft_floor_t weft_floor_call_ring;
 extern const weft_floor_t weft_floor_ring_8b;
 extern const weft_floor_t weft_floor_ring_4kb;
 extern const weft_floor_t weft_floor_ring_1mb;
+
+// The ring of 8 bytes at a fixed pace, so many values a second: how long from
+// the time at which one is due to be written until it is read. At most
+// WEFT_FLOOR_PACED at a time.
+#define WEFT_FLOOR_PACED 20000
+#define WEFT_FLOOR_100K_NS 10000
+#define WEFT_FLOOR_1M_NS 1000
+#define WEFT_FLOOR_4M_NS 250
+extern const weft_floor_t weft_floor_paced_100k;
+extern const weft_floor_t weft_floor_paced_1m;
+extern const weft_floor_t weft_floor_paced_4m;
 
 // Many processes that one word wakes, until all of them have seen it. Under
 // sanitizers processes are costly, and figures mean nothing.

@@ -54,7 +54,7 @@ static void run_then_link(void* state, uint64_t count) {
   }
 }
 
-const weft_floor_t weft_floor_set_wait = {create_cell, run_set_wait, free,
+const weft_floor_t weft_floor_set_wait = {create_cell, run_set_wait, free, NULL,
                                           NULL};
 const weft_floor_t weft_floor_then_link = {create_cell, run_then_link, free,
-                                           NULL};
+                                           NULL, NULL};

@@ -188,8 +188,8 @@ static void run_ring(void* state, uint64_t count) {
 }
 
 const weft_floor_t weft_floor_link_spin = {create_spinning, run_spinning,
-                                           destroy, prepare};
+                                           destroy, prepare, NULL};
 const weft_floor_t weft_floor_link_block = {create_sleeping, run_sleeping,
-                                            destroy, prepare};
+                                            destroy, prepare, NULL};
 const weft_floor_t weft_floor_link_ring = {create_ring, run_ring, destroy,
-                                           prepare};
+                                           prepare, NULL};

@@ -197,8 +197,8 @@ static void run_fanin_2(void* state, uint64_t count) {
 }
 
 const weft_floor_t weft_floor_pingpong = {create_pingpong, run_pingpong, free,
-                                          NULL};
+                                          NULL, NULL};
 const weft_floor_t weft_floor_counting = {create_producers, run_counting, free,
-                                          NULL};
+                                          NULL, NULL};
 const weft_floor_t weft_floor_fanin_2 = {create_producers, run_fanin_2, free,
-                                         NULL};
+                                         NULL, NULL};

@@ -43,6 +43,6 @@ static void run_push_pop_64(void* state, uint64_t count) {
 }
 
 const weft_floor_t weft_floor_push_pop = {create_mailbox, run_push_pop, free,
-                                          NULL};
+                                          NULL, NULL};
 const weft_floor_t weft_floor_push_pop_64 = {create_mailbox, run_push_pop_64,
-                                             free, NULL};
+                                             free, NULL, NULL};

@@ -139,4 +139,4 @@ static void* create(void) {
   return readers;
 }
 
-const weft_floor_t weft_floor_readers = {create, run, destroy, prepare};
+const weft_floor_t weft_floor_readers = {create, run, destroy, prepare, NULL};

@@ -32,10 +32,14 @@ typedef struct ring {
   uint32_t batches;
   uint32_t looks;
   uint64_t sum;
+  // From one value to the next; 0: as fast as can be.
+  int64_t period_ns;
 } ring_t;
 
 // Looks before the core is given away, which the other may need.
 #define LOOKS 256
+// Looks that a reader leaves out to stay behind.
+#define HEAD_START 16
 
 static void relax(ring_t* ring) {
   if (++ring->looks % LOOKS == 0) {
@@ -87,10 +91,21 @@ static void finish(ring_t* ring) {
                         memory_order_release);
 }
 
+// A reader that is at the writer's heels takes the line from it with every
+// value, which makes both six times slower; so it lets the writer go ahead.
+static void keep_away(ring_t* ring) {
+  if (ring->other == ring->own) {
+    for (int i = 0; i < HEAD_START; i++) {
+      relax(ring);
+    }
+  }
+}
+
 static void serve_words(void* user, uint64_t count) {
   ring_t* ring = user;
   const uint64_t* words = (const uint64_t*)(const void*)ring->shared->slots;
   for (uint64_t end = ring->own + count; ring->own < end;) {
+    keep_away(ring);
     await_value(ring);
     ring->sum += words[ring->own % ring->slot_count];
     publish(&ring->shared->head, ring);
@@ -103,6 +118,23 @@ static void serve_blocks(void* user, uint64_t count) {
   for (uint64_t end = ring->own + count; ring->own < end;) {
     await_value(ring);
     ring->sum += weft_floor_read(slot_at(ring, ring->own), ring->slot_bytes);
+    publish(&ring->shared->head, ring);
+  }
+  finish(ring);
+}
+
+// How long each value took lies behind the slots.
+static int64_t* times_of(const ring_t* ring) {
+  return (int64_t*)slot_at(ring, 0) + ring->slot_count;
+}
+
+static void serve_paced(void* user, uint64_t count) {
+  ring_t* ring = user;
+  const int64_t* due = slot_at(ring, 0);
+  int64_t* times = times_of(ring);
+  for (uint64_t i = 0; i < count; i++) {
+    await_value(ring);
+    times[i] = weft_floor_now_ns() - due[ring->own % ring->slot_count];
     publish(&ring->shared->head, ring);
   }
   finish(ring);
@@ -144,6 +176,23 @@ static void run_blocks(void* state, uint64_t count) {
   await_end(ring);
 }
 
+static void gather(void* state, uint64_t count, double* out_figures) {
+  ring_t* ring = state;
+  int64_t* slots = slot_at(ring, 0);
+  int64_t due = weft_floor_now_ns();
+  for (uint64_t i = 0; i < count; i++) {
+    due += ring->period_ns;
+    weft_floor_wait_until(due);
+    await_room(ring);
+    slots[ring->own % ring->slot_count] = due;
+    publish(&ring->shared->tail, ring);
+  }
+  await_end(ring);
+  for (uint64_t i = 0; i < count; i++) {
+    out_figures[i] = (double)times_of(ring)[i];
+  }
+}
+
 static void destroy(void* state) {
   ring_t* ring = state;
   weft_partner_stop(&ring->partner);
@@ -151,6 +200,7 @@ static void destroy(void* state) {
 }
 
 static void* create_with(size_t slot_bytes, uint64_t slot_count,
+                         size_t more_bytes,
                          void (*serve)(void* user, uint64_t count)) {
   const weft_partner_part_t part = {.enter = enter, .serve = serve};
   ring_t* ring = calloc(1, sizeof(*ring));
@@ -159,9 +209,10 @@ static void* create_with(size_t slot_bytes, uint64_t slot_count,
   }
   ring->slot_bytes = slot_bytes;
   ring->slot_count = slot_count;
-  if (!weft_partner_start(&ring->partner,
-                          sizeof(shared_t) + slot_bytes * slot_count, &part,
-                          ring)) {
+  if (!weft_partner_start(
+          &ring->partner,
+          sizeof(shared_t) + slot_bytes * slot_count + more_bytes, &part,
+          ring)) {
     destroy(ring);
     return NULL;
   }
@@ -170,20 +221,47 @@ static void* create_with(size_t slot_bytes, uint64_t slot_count,
 }
 
 static void* create_words(void) {
-  return create_with(sizeof(uint64_t), WEFT_FLOOR_WORD_SLOTS, serve_words);
+  return create_with(sizeof(uint64_t), WEFT_FLOOR_WORD_SLOTS, 0, serve_words);
 }
 
 static void* create_4kb(void) {
-  return create_with(WEFT_FLOOR_4KB, WEFT_FLOOR_4KB_SLOTS, serve_blocks);
+  return create_with(WEFT_FLOOR_4KB, WEFT_FLOOR_4KB_SLOTS, 0, serve_blocks);
 }
 
 static void* create_1mb(void) {
-  return create_with(WEFT_FLOOR_1MB, WEFT_FLOOR_1MB_SLOTS, serve_blocks);
+  return create_with(WEFT_FLOOR_1MB, WEFT_FLOOR_1MB_SLOTS, 0, serve_blocks);
+}
+
+static void* create_paced(int64_t period_ns) {
+  ring_t* ring = create_with(sizeof(int64_t), WEFT_FLOOR_WORD_SLOTS,
+                             sizeof(int64_t) * WEFT_FLOOR_PACED, serve_paced);
+  if (ring != NULL) {
+    ring->period_ns = period_ns;
+  }
+  return ring;
+}
+
+static void* create_100k(void) {
+  return create_paced(WEFT_FLOOR_100K_NS);
+}
+
+static void* create_1m(void) {
+  return create_paced(WEFT_FLOOR_1M_NS);
+}
+
+static void* create_4m(void) {
+  return create_paced(WEFT_FLOOR_4M_NS);
 }
 
 const weft_floor_t weft_floor_ring_8b = {create_words, run_words, destroy,
-                                         prepare};
+                                         prepare, NULL};
 const weft_floor_t weft_floor_ring_4kb = {create_4kb, run_blocks, destroy,
-                                          prepare};
+                                          prepare, NULL};
 const weft_floor_t weft_floor_ring_1mb = {create_1mb, run_blocks, destroy,
-                                          prepare};
+                                          prepare, NULL};
+const weft_floor_t weft_floor_paced_100k = {create_100k, NULL, destroy, prepare,
+                                            gather};
+const weft_floor_t weft_floor_paced_1m = {create_1m, NULL, destroy, prepare,
+                                          gather};
+const weft_floor_t weft_floor_paced_4m = {create_4m, NULL, destroy, prepare,
+                                          gather};

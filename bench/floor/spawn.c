@@ -48,4 +48,4 @@ static void run_spawn_exit(void* state, uint64_t count) {
 }
 
 const weft_floor_t weft_floor_spawn_exit = {create_crowd, run_spawn_exit, free,
-                                            NULL};
+                                            NULL, NULL};

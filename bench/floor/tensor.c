@@ -256,8 +256,8 @@ static void* create_copy_64mb(void) {
 }
 
 const weft_floor_t weft_floor_handover = {create_handover, run_handover,
-                                          destroy, prepare};
+                                          destroy, prepare, NULL};
 const weft_floor_t weft_floor_copy_1mb = {create_copy_1mb, run_copy, destroy,
-                                          prepare};
+                                          prepare, NULL};
 const weft_floor_t weft_floor_copy_64mb = {create_copy_64mb, run_copy, destroy,
-                                           prepare};
+                                           prepare, NULL};

@@ -2,9 +2,14 @@
 
 #include "bench/floor/work.h"
 
+#include <sched.h>
+#include <time.h>
+
 // A line is four of these.
 typedef uint64_t pair_t __attribute__((vector_size(16), aligned(8), may_alias));
 #define LINE_PAIRS 4
+// Before the core is given away.
+#define LOOKS 256
 
 void weft_floor_fill(void* data, size_t size_bytes, uint64_t number) {
   pair_t* pairs = data;
@@ -30,4 +35,19 @@ uint64_t weft_floor_read(const void* data, size_t size_bytes) {
   pair_t sum = sums[0] + sums[1] + sums[2] + sums[3];
   uint64_t number = pairs[0][0];
   return sum[0] + sum[1] == number * 2 * count ? number : ~number;
+}
+
+int64_t weft_floor_now_ns(void) {
+  struct timespec now = {0, 0};
+  // Cannot fail: the clock is always there.
+  (void)clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+void weft_floor_wait_until(int64_t time_ns) {
+  for (uint32_t looks = 1; weft_floor_now_ns() < time_ns; looks++) {
+    if (looks % LOOKS == 0) {
+      (void)sched_yield();
+    }
+  }
 }

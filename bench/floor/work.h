@@ -15,4 +15,10 @@ void weft_floor_fill(void* data, size_t size_bytes, uint64_t number);
 // theirs.
 uint64_t weft_floor_read(const void* data, size_t size_bytes);
 
+// Of a clock that is the same for all processes.
+int64_t weft_floor_now_ns(void);
+// Looks at that clock until it is so late; gives the core away now and then,
+// which somebody else may need.
+void weft_floor_wait_until(int64_t time_ns);
+
 #endif  // WEFT_BENCH_FLOOR_WORK_H_
