@@ -480,6 +480,7 @@ static __attribute__((noinline)) void follow_probe(weft_peer_t* peer,
 void weft_probe_receive(weft_peer_t* peer, const weft_frame_t* frame) {
   weft_delivery_t delivery;
   probe_t probe = {.text = NULL};
+  delivery.values[WEFT_PROBE_KIND] = weft_none();
   if (is_flood(peer)) {
     return;
   }

@@ -397,16 +397,23 @@ static bool is_dead(uint64_t dead, uint32_t rank) {
   return (dead >> rank & 1) != 0;
 }
 
-static void check_end(const flow_t* flow, bool is_right, const char* who,
-                      uint32_t rank, uint64_t dead, int64_t count,
-                      weft_status_code_t code) {
+// How somebody ended.
+typedef struct ending {
+  const char* who;
+  uint32_t rank;
+  int64_t count;
+  weft_status_code_t code;
+} ending_t;
+
+static void check_end(const flow_t* flow, bool is_right, uint64_t dead,
+                      const ending_t* ending) {
   if (!is_right) {
     fprintf(stderr,
             "a %s at rank %u came to %lld of %lld, and then %s; the channel "
             "was made at rank %u, written at %u; dead are %llx\n",
-            who, rank, (long long)count, (long long)flow->count,
-            weft_status_code_name(code), flow->creator, flow->writer_rank,
-            (unsigned long long)dead);
+            ending->who, ending->rank, (long long)ending->count,
+            (long long)flow->count, weft_status_code_name(ending->code),
+            flow->creator, flow->writer_rank, (unsigned long long)dead);
     fail();
   }
 }
@@ -426,7 +433,7 @@ static void end_reader(flow_t* flow, uint32_t reader, uint64_t dead) {
                       ? code == WEFT_STATUS_OK && count == limit
                       : code == WEFT_STATUS_CLOSED && count == flow->count;
   is_right |= is_broken && code == WEFT_STATUS_PEER_DIED && count < limit;
-  check_end(flow, is_right, "reader", rank, dead, count, code);
+  check_end(flow, is_right, dead, &(ending_t){"reader", rank, count, code});
 }
 
 static bool has_reader_to_the_end(const flow_t* flow, uint64_t dead) {
@@ -452,7 +459,8 @@ static void end_writer(flow_t* flow, uint64_t dead) {
   bool is_right = code == WEFT_STATUS_OK && count == flow->count;
   is_right |= is_broken &&
               (code == WEFT_STATUS_PEER_DIED || code == WEFT_STATUS_CLOSED);
-  check_end(flow, is_right, "writer", flow->writer_rank, dead, count, code);
+  check_end(flow, is_right, dead,
+            &(ending_t){"writer", flow->writer_rank, count, code});
 }
 
 static void end_flow(flow_t* flow, uint64_t dead) {
