@@ -9,6 +9,7 @@
 //   executor.h   tasks, clock, timers         future.h     values to come
 //   actor.h      actors and messages          runtime.h    one member of a job
 //   channel.h    one writer, some readers, bounded
+//   encoded.h    values as bytes, to keep or pass on
 //   sim_device.h a device without hardware, for tests
 //   trace.h      counters, spans, flight recorder
 //
@@ -28,6 +29,7 @@
 #include "weft/channel.h"
 #include "weft/common.h"
 #include "weft/dlpack.h"
+#include "weft/encoded.h"
 #include "weft/executor.h"
 #include "weft/future.h"
 #include "weft/runtime.h"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The format as files: tests/golden/wire/values.hex and frames.hex. What is
-// encoded must be those bytes, and those bytes must be read as what was
-// encoded. A change of the files is a change of the format.
+// The format as files: tests/golden/wire/values.hex, frames.hex and
+// encoded.hex. What is encoded must be those bytes, and those bytes must be
+// read as what was encoded. A change of the files is a change of the format.
 //
 // A line is a name and bytes; what follows `#` says what they are, and a line
 // that begins with a blank goes on with the one before it.
@@ -12,6 +12,7 @@
 
 #include "value/value_kit.h"
 #include "wire/codec_kit.h"
+#include "wire/record.h"
 
 #define BYTES_LIMIT 2048
 
@@ -383,11 +384,84 @@ static void the_frame_of_the_file_has_its_parts(void** state) {
   assert_memory_equal(room.bytes + attachment.offset_bytes, "bytes", 5);
 }
 
+// --- Encoded values ---------------------------------------------------------
+
+static weft_value_t make_kept_scalar(void) {
+  return weft_int64(300);
+}
+
+// Two things beside the body, one of them not a multiple of 8 bytes.
+static weft_value_t make_kept_list(void) {
+  const int64_t shape[] = {3};
+  const uint8_t numbers[] = {1, 2, 3};
+  weft_tensor_t* tensors[2] = {NULL, NULL};
+  for (int i = 0; i < 2; i++) {
+    weft_kit_assert_ok(weft_tensor_from_data(NULL, WEFT_UINT8, 1, shape,
+                                             numbers, &tensors[i]));
+  }
+  weft_value_t items[] = {
+      weft_tensor_into_value(tensors[0]),
+      weft_tensor_into_value(tensors[1]),
+      weft_value_kit_string("text"),
+  };
+  return weft_value_kit_list(items, 3);
+}
+
+static const struct {
+  const char* name;
+  // Of a status: the error itself is encoded.
+  weft_value_t (*make)(void);
+} kept[] = {
+    {"scalar", make_kept_scalar},
+    {"list", make_kept_list},
+    {"error", make_status},
+};
+
+#define KEPT_COUNT (sizeof(kept) / sizeof(kept[0]))
+
+static void check_kept(const golden_t* golden, weft_value_t value) {
+  weft_value_t bytes;
+  weft_value_t back;
+  weft_status_t error = WEFT_OK;
+  weft_status_t back_error = WEFT_OK;
+  const void* data = NULL;
+  size_t size_bytes = 0;
+  if (weft_value_kind(value) == WEFT_KIND_STATUS) {
+    weft_kit_assert_ok(weft_value_as_status(value, &error));
+    weft_kit_assert_ok(weft_error_encode(NULL, error, &bytes));
+  } else {
+    weft_kit_assert_ok(weft_value_encode(NULL, value, &bytes));
+  }
+  weft_kit_assert_ok(weft_value_as_bytes(bytes, &data, &size_bytes));
+  assert_bytes(golden, data, size_bytes);
+  weft_kit_assert_ok(weft_encoded_decode(
+      NULL, golden->bytes, golden->size_bytes, &back_error, &back));
+  weft_codec_kit_assert_status(error, back_error);
+  if (error == WEFT_OK) {
+    weft_codec_kit_assert_equal(value, back);
+  }
+  weft_status_release(back_error);
+  weft_value_release(back);
+  weft_value_release(bytes);
+}
+
+static void encoded_values_are_the_bytes_of_the_file(void** state) {
+  (void)state;
+  static golden_t golden[KEPT_COUNT];
+  assert_int_equal(read_file("encoded.hex", golden, KEPT_COUNT), KEPT_COUNT);
+  for (size_t i = 0; i < KEPT_COUNT; ++i) {
+    weft_value_t value = kept[i].make();
+    check_kept(find(golden, KEPT_COUNT, kept[i].name), value);
+    weft_value_release(value);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(values_are_the_bytes_of_the_file),
       cmocka_unit_test(frames_are_the_bytes_of_the_file),
       cmocka_unit_test(the_frame_of_the_file_has_its_parts),
+      cmocka_unit_test(encoded_values_are_the_bytes_of_the_file),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
