@@ -172,6 +172,15 @@ WEFT_API void weft_writer_abandon(weft_writer_t* writer);
 // Owns: takes `reason` over.
 WEFT_API void weft_writer_close(weft_writer_t* writer, weft_status_t reason);
 
+// Writes what is encoded already (weft/encoded.h), a value or an error: readers
+// get what it stands for, as if it had been written. Where it can be passed on
+// as it is, nothing is made of it here. Borrows the bytes.
+// Errors: as `weft_writer_write`; DATA_LOSS for what is no encoded value, of
+// which nobody gets anything; RESOURCE_EXHAUSTED.
+WEFT_API WEFT_MUST_USE weft_status_t
+weft_writer_write_encoded(weft_writer_t* writer, const void* data,
+                          size_t size_bytes, int64_t deadline_ns);
+
 // A future of none that completes once a write would not wait. Thread: any.
 // Owns: hands over a reference. Errors: RESOURCE_EXHAUSTED.
 WEFT_API WEFT_MUST_USE weft_status_t
@@ -193,7 +202,7 @@ typedef struct weft_lease {
   // may lie in the slot itself, in memory of the writer's process; whoever
   // retains those keeps the slot, as if the lease were not released.
   weft_value_t value;
-  // `value` was made for the reader. Private.
+  // `value` was made for the reader, and is this lease's alone. Private.
   bool is_moved;
 } weft_lease_t;
 
@@ -245,6 +254,16 @@ typedef struct weft_destination {
 WEFT_API WEFT_MUST_USE weft_status_t weft_reader_read_into(
     weft_reader_t* reader, const weft_destination_t* destination,
     int64_t deadline_ns, weft_lease_t* out_lease);
+
+// The same, but what was written is not made into a value if it has not been
+// yet: `value` is bytes that hold it encoded (weft/encoded.h), a value or an
+// error, and `status` is OK. The bytes may outlive the lease. A peer's are not
+// looked into: whoever decodes or writes them finds out if they are none.
+// Errors: as `weft_reader_read`; UNIMPLEMENTED for a value that cannot be
+// encoded, the message has the path within it: it is still to be read, by
+// `weft_reader_read`; RESOURCE_EXHAUSTED.
+WEFT_API WEFT_MUST_USE weft_status_t weft_reader_read_encoded(
+    weft_reader_t* reader, int64_t deadline_ns, weft_lease_t* out_lease);
 
 // Gives a lease back. A lease that was released is fine. Thread: any, one at a
 // time for each lease.

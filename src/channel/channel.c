@@ -179,6 +179,13 @@ weft_status_t weft_writer_fail(weft_writer_t* writer, weft_status_t error,
   return writer->vtable->write(writer, weft_none(), error, cut(deadline_ns));
 }
 
+weft_status_t weft_writer_write_encoded(weft_writer_t* writer, const void* data,
+                                        size_t size_bytes,
+                                        int64_t deadline_ns) {
+  return writer->vtable->write_encoded(writer, data, size_bytes,
+                                       cut(deadline_ns));
+}
+
 weft_status_t weft_writer_reserve(weft_writer_t* writer, size_t size_bytes,
                                   int64_t deadline_ns, void** out_data) {
   *out_data = NULL;
@@ -230,6 +237,13 @@ weft_status_t weft_reader_read_into(weft_reader_t* reader,
   }
   *out_lease = lease;
   return WEFT_OK;
+}
+
+weft_status_t weft_reader_read_encoded(weft_reader_t* reader,
+                                       int64_t deadline_ns,
+                                       weft_lease_t* out_lease) {
+  *out_lease = (weft_lease_t){.reader = NULL};
+  return reader->vtable->read_encoded(reader, cut(deadline_ns), out_lease);
 }
 
 void weft_lease_release(weft_lease_t* lease) {

@@ -5,6 +5,7 @@
 //
 //   channel.c   the public functions; the channels of a runtime
 //   part.h      a channel, as far as it is in one process
+//   raw.c       what is encoded: written and read as it is
 //   shared.c    one reader for several consumers of one actor
 //   move.h      tensors on their way to where they are wanted
 
@@ -29,6 +30,8 @@ typedef struct weft_writer_vtable {
   // Writes `value`, or `error` if that is not OK; borrows both.
   weft_status_t (*write)(weft_writer_t* writer, weft_value_t value,
                          weft_status_t error, int64_t deadline_ns);
+  weft_status_t (*write_encoded)(weft_writer_t* writer, const void* data,
+                                 size_t size_bytes, int64_t deadline_ns);
   weft_status_t (*reserve)(weft_writer_t* writer, size_t size_bytes,
                            int64_t deadline_ns, void** out_data);
   weft_status_t (*commit)(weft_writer_t* writer, size_t size_bytes);
@@ -54,7 +57,9 @@ typedef struct weft_reader_vtable {
   void (*unshare)(const weft_lease_t* lease, const weft_move_t* move);
   // NULL once it has stopped.
   weft_runtime_t* (*runtime)(weft_reader_t* reader);
-  // The reader may have left.
+  weft_status_t (*read_encoded)(weft_reader_t* reader, int64_t deadline_ns,
+                                weft_lease_t* out_lease);
+  // The reader may have left. A value that was made for it is released before.
   void (*give_back)(const weft_lease_t* lease);
   // `is_now`: the future is complete in any case.
   weft_status_t (*ready)(weft_reader_t* reader, bool is_now,
@@ -86,6 +91,14 @@ void weft_writer_init(weft_writer_t* writer,
                       const weft_writer_vtable_t* vtable);
 void weft_reader_init(weft_reader_t* reader, const weft_reader_vtable_t* vtable,
                       const weft_allocator_t* allocator);
+
+// Has a lease be of what is encoded. Owns: takes `bytes` over.
+static inline void weft_lease_set_encoded(weft_lease_t* lease,
+                                          weft_value_t bytes) {
+  lease->status = WEFT_OK;
+  lease->value = bytes;
+  lease->is_moved = true;
+}
 
 // Whether the work at hand may take or write something: once it is cancelled,
 // or past its deadline, nobody hears what it does. Asked for last, so that what

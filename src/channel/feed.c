@@ -164,6 +164,7 @@ static weft_status_t take_value(weft_part_t* part, const weft_frame_t* frame,
     if (status == WEFT_OK && bits != 0) {
       // Another reader here had it before.
       slot->holders |= bits;
+      weft_ringed_decoded_locked(slot, &error, &value);
       weft_part_stir_locked(part, false, &deed);
     }
     deed.dropped = value;

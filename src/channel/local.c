@@ -61,9 +61,8 @@ static weft_status_t use_locked(weft_part_t* part, weft_end_t* end) {
 
 // --- The writer -------------------------------------------------------------
 
-// Waits until the next slot is free. Nobody else takes it: there is one writer.
-static weft_status_t await_write_locked(weft_part_t* part,
-                                        int64_t deadline_ns) {
+weft_status_t weft_part_await_write_locked(weft_part_t* part,
+                                           int64_t deadline_ns) {
   WEFT_RETURN_IF_ERROR(use_locked(part, &part->writer_end));
   return weft_part_await_locked(part, NULL, deadline_ns);
 }
@@ -95,19 +94,23 @@ static weft_status_t put_and_unlock(weft_part_t* part, weft_status_t status,
   return is_over ? status : weft_stage_write(part, value, error, deadline_ns);
 }
 
+weft_status_t weft_part_check_unreserved(const weft_part_t* part) {
+  return part->reserved_bytes == 0
+             ? WEFT_OK
+             : weft_status_make(WEFT_STATUS_FAILED_PRECONDITION,
+                                "channel %s: a reserved slot is to be "
+                                "committed or abandoned first",
+                                part->name);
+}
+
 static weft_status_t part_write(weft_writer_t* writer, weft_value_t value,
                                 weft_status_t error, int64_t deadline_ns) {
   weft_part_t* part = weft_part_of_writer(writer);
-  if (part->reserved_bytes > 0) {
-    return weft_status_make(WEFT_STATUS_FAILED_PRECONDITION,
-                            "channel %s: a reserved slot is to be committed "
-                            "or abandoned first",
-                            part->name);
-  }
+  WEFT_RETURN_IF_ERROR(weft_part_check_unreserved(part));
   weft_value_t first;
   WEFT_RETURN_IF_ERROR(weft_agree_on(part, value, error, &first));
   weft_mutex_lock(&part->lock);
-  weft_status_t status = await_write_locked(part, deadline_ns);
+  weft_status_t status = weft_part_await_write_locked(part, deadline_ns);
   status = put_and_unlock(part, status, value, error, deadline_ns);
   weft_agree_written(part, first, status == WEFT_OK);
   return status;
@@ -122,7 +125,7 @@ static weft_status_t part_reserve(weft_writer_t* writer, size_t size_bytes,
                             part->name, part->reserved_bytes);
   }
   weft_mutex_lock(&part->lock);
-  weft_status_t status = await_write_locked(part, deadline_ns);
+  weft_status_t status = weft_part_await_write_locked(part, deadline_ns);
   // Readers of the ring are all that there are, and will be; and bytes need no
   // look at what was agreed.
   bool in_ring = status == WEFT_OK && weft_ringed_is_all_locked(part) &&
@@ -151,14 +154,13 @@ static void part_abandon(weft_writer_t* writer) {
   weft_value_release(taken);
 }
 
-// What was filled in the ring is shown.
-static weft_status_t show(weft_part_t* part, size_t size_bytes) {
+weft_status_t weft_part_show(weft_part_t* part, weft_ring_kind_t kind,
+                             size_t size_bytes) {
   uint64_t bells = 0;
   weft_mutex_lock(&part->lock);
   weft_status_t status = weft_part_check_locked(part, NULL);
   if (status == WEFT_OK) {
-    bells =
-        weft_ringed_show_locked(part, WEFT_RING_BYTES, (uint32_t)size_bytes);
+    bells = weft_ringed_show_locked(part, kind, (uint32_t)size_bytes);
   }
   weft_mutex_unlock(&part->lock);
   if (bells != 0) {
@@ -193,7 +195,7 @@ static weft_status_t part_commit(weft_writer_t* writer, size_t size_bytes) {
                             part->name, part->reserved_bytes, size_bytes);
   }
   if (part->is_reserved_in_ring) {
-    weft_status_t shown = show(part, size_bytes);
+    weft_status_t shown = weft_part_show(part, WEFT_RING_BYTES, size_bytes);
     part_abandon(writer);
     return shown;
   }
@@ -253,6 +255,7 @@ const weft_writer_vtable_t weft_part_writer_vtable = {
     .leave = part_writer_leave,
     .opened = part_writer_opened,
     .write = part_write,
+    .write_encoded = weft_part_write_encoded,
     .reserve = part_reserve,
     .commit = part_commit,
     .abandon = part_abandon,
@@ -262,29 +265,39 @@ const weft_writer_vtable_t weft_part_writer_vtable = {
 
 // --- Readers ----------------------------------------------------------------
 
+weft_status_t weft_part_await_read_locked(weft_part_reader_t* reader,
+                                          int64_t deadline_ns) {
+  weft_part_t* part = reader->end.part;
+  WEFT_RETURN_IF_ERROR(use_locked(part, &reader->end));
+  return weft_part_await_locked(part, reader, deadline_ns);
+}
+
+void weft_part_take_locked(weft_part_reader_t* reader,
+                           weft_lease_t* out_lease) {
+  weft_part_t* part = reader->end.part;
+  const weft_channel_slot_t* slot = weft_part_slot(part, reader->next);
+  *out_lease = (weft_lease_t){
+      .reader = &reader->handle.base,
+      .sequence = reader->next,
+      .status = slot->error,
+      .value = slot->value,
+  };
+  reader->next++;
+  reader->leases++;
+  part->users++;
+}
+
 static weft_status_t part_read(weft_reader_t* base, int64_t deadline_ns,
                                weft_lease_t* out_lease) {
   weft_part_reader_t* reader = weft_part_reader_of(base);
   weft_part_t* part = reader->end.part;
   weft_mutex_lock(&part->lock);
-  weft_status_t status = use_locked(part, &reader->end);
+  weft_status_t status = weft_part_await_read_locked(reader, deadline_ns);
   if (status == WEFT_OK) {
-    status = weft_part_await_locked(part, reader, deadline_ns);
+    status = weft_ringed_fetch_locked(reader, NULL);
   }
   if (status == WEFT_OK) {
-    status = weft_ringed_fetch_locked(reader);
-  }
-  if (status == WEFT_OK) {
-    const weft_channel_slot_t* slot = weft_part_slot(part, reader->next);
-    *out_lease = (weft_lease_t){
-        .reader = &reader->handle.base,
-        .sequence = reader->next,
-        .status = slot->error,
-        .value = slot->value,
-    };
-    reader->next++;
-    reader->leases++;
-    part->users++;
+    weft_part_take_locked(reader, out_lease);
   }
   weft_mutex_unlock(&part->lock);
   return status;
@@ -340,6 +353,7 @@ const weft_reader_vtable_t weft_part_reader_vtable = {
     .share = weft_part_share,
     .unshare = weft_part_unshare,
     .runtime = weft_part_runtime,
+    .read_encoded = weft_part_read_encoded,
     .give_back = part_give_back,
     .ready = part_read_ready,
 };

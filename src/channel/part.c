@@ -455,6 +455,7 @@ void weft_part_put_locked(weft_part_t* part, uint64_t sequence,
   slot->value = value;
   slot->error = error;
   slot->sequence = sequence;
+  slot->is_encoded = false;
   slot->holders = holders;
   part->written = sequence < part->written ? part->written : sequence + 1;
   weft_part_stir_locked(part, false, deed);

@@ -19,6 +19,7 @@
 // local.c    the ends: writing and reading
 // lend.c     values that are wanted elsewhere than where they are
 // answer.c   what is told to a peer out of turn
+// raw.c      the same of what is encoded already
 // place.c    the hub's side of places: what is sent, what comes back
 // feed.c     the other side: what comes from the hub, what is told to it
 // ringed.c   readers that read from a ring (ring.h), on both sides
@@ -134,6 +135,8 @@ typedef struct weft_channel_slot {
   // Where several readers here want its tensors; else NULL.
   weft_move_t* move;
   weft_dlist_node_t node;
+  // The value is in the ring, and nobody has decoded it so far.
+  bool is_encoded;
 } weft_channel_slot_t;
 
 typedef struct weft_part_reader weft_part_reader_t;
@@ -411,6 +414,29 @@ extern const weft_reader_vtable_t weft_part_reader_vtable;
 weft_status_t weft_part_add_handle(weft_part_t* part, weft_end_t* end,
                                    weft_object_t** out_handle);
 
+// For raw.c: what writing and reading begin and end with.
+//
+// Whether anything can be written now. Errors: FAILED_PRECONDITION.
+weft_status_t weft_part_check_unreserved(const weft_part_t* part);
+// Waits until the next slot is free. Nobody else takes it: there is one writer.
+weft_status_t weft_part_await_write_locked(weft_part_t* part,
+                                           int64_t deadline_ns);
+// Shows what was filled into the ring, if that can be still.
+weft_status_t weft_part_show(weft_part_t* part, weft_ring_kind_t kind,
+                             size_t size_bytes);
+// Waits until there is something to read.
+weft_status_t weft_part_await_read_locked(weft_part_reader_t* reader,
+                                          int64_t deadline_ns);
+// Leases what is in the slot of the next value, and moves on.
+void weft_part_take_locked(weft_part_reader_t* reader, weft_lease_t* out_lease);
+
+// --- raw.c ------------------------------------------------------------------
+
+weft_status_t weft_part_write_encoded(weft_writer_t* writer, const void* data,
+                                      size_t size_bytes, int64_t deadline_ns);
+weft_status_t weft_part_read_encoded(weft_reader_t* base, int64_t deadline_ns,
+                                     weft_lease_t* out_lease);
+
 // --- place.c ----------------------------------------------------------------
 
 // Writes what the slot of the next value is free for; `sent` is what goes to
@@ -504,9 +530,14 @@ uint64_t weft_ringed_holders_locked(weft_part_t* part);
 // Whether there is something for a reader in the ring: not what comes by frame.
 bool weft_ringed_has_locked(const weft_part_reader_t* reader);
 // Has the next value of a reader be in its slot: takes it from the ring if need
-// be. The lock may be given back for a while. Errors: DATA_LOSS;
-// RESOURCE_EXHAUSTED: it can be tried again.
-weft_status_t weft_ringed_fetch_locked(weft_part_reader_t* reader);
+// be. With `out_bytes`, which is none before, for one who wants it encoded:
+// from the ring it goes there, and is not decoded. The lock may be given back
+// for a while. Errors: DATA_LOSS; RESOURCE_EXHAUSTED: it can be tried again.
+weft_status_t weft_ringed_fetch_locked(weft_part_reader_t* reader,
+                                       weft_value_t* out_bytes);
+// Has a slot be decoded that is not: takes both over then, and empties them.
+void weft_ringed_decoded_locked(weft_channel_slot_t* slot, weft_status_t* error,
+                                weft_value_t* value);
 // These readers have released what is in a slot. Returns those whose cursor
 // says so, now or once the bytes are gone that lie in the ring.
 uint64_t weft_ringed_release_locked(weft_part_t* part,

@@ -21,6 +21,7 @@
 #include "channel/part.h"
 #include "sys/crash_point.h"
 #include "value/value_internal.h"
+#include "wire/record.h"
 
 // --- Values -----------------------------------------------------------------
 
@@ -219,6 +220,26 @@ static weft_status_t read_entry(weft_part_t* part, uint64_t sequence,
   }
 }
 
+// What is in a slot, encoded: a body as it is, all else is made into a value
+// first. Errors: as `read_entry`.
+static weft_status_t copy_entry(weft_part_t* part, uint64_t sequence,
+                                const weft_ring_content_t* content,
+                                weft_value_t* out_bytes) {
+  weft_status_t error = WEFT_OK;
+  weft_value_t value = weft_none();
+  if (content->kind == WEFT_RING_VALUE || content->kind == WEFT_RING_ERROR) {
+    return weft_record_wrap(part->allocator, content->kind == WEFT_RING_ERROR,
+                            content->data, content->size_bytes, out_bytes);
+  }
+  if (!read_word(content, &value)) {
+    WEFT_RETURN_IF_ERROR(read_entry(part, sequence, content, &error, &value));
+  }
+  weft_status_t status =
+      weft_record_create(part->allocator, WEFT_OK, value, out_bytes);
+  weft_value_release(value);
+  return status;
+}
+
 // --- Writing ----------------------------------------------------------------
 
 uint64_t weft_ringed_show_locked(weft_part_t* part, weft_ring_kind_t kind,
@@ -303,10 +324,19 @@ static bool comes_by_frame(const weft_part_reader_t* reader) {
           content.kind == WEFT_RING_FRAME);
 }
 
-// Puts what was read into the slot, and takes it over, unless another reader
-// has put it there by now.
-static weft_status_t keep_locked(weft_part_reader_t* reader,
-                                 weft_status_t* error, weft_value_t* value) {
+void weft_ringed_decoded_locked(weft_channel_slot_t* slot, weft_status_t* error,
+                                weft_value_t* value) {
+  if (slot->is_encoded) {
+    slot->is_encoded = false;
+    slot->value = *value;
+    slot->error = *error;
+    *value = weft_none();
+    *error = WEFT_OK;
+  }
+}
+
+// Has the slot be that of the next value of a reader.
+static weft_status_t enter_slot_locked(weft_part_reader_t* reader) {
   weft_part_t* part = reader->end.part;
   weft_channel_slot_t* slot = weft_part_slot(part, reader->next);
   uint64_t bit = weft_reader_bit(reader->end.number);
@@ -321,12 +351,9 @@ static weft_status_t keep_locked(weft_part_reader_t* reader,
                          part->name, (unsigned long long)reader->next,
                          (unsigned long long)slot->sequence);
   }
-  slot->value = *value;
-  slot->error = *error;
+  slot->is_encoded = true;
   slot->sequence = reader->next;
   slot->holders = bit;
-  *value = weft_none();
-  *error = WEFT_OK;
   return WEFT_OK;
 }
 
@@ -341,43 +368,69 @@ static void give_up_locked(weft_part_t* part, weft_status_t why) {
   weft_mutex_lock(&part->lock);
 }
 
-weft_status_t weft_ringed_fetch_locked(weft_part_reader_t* reader) {
+// Whether the next value of a reader is in its slot.
+static bool is_here_locked(const weft_part_reader_t* reader) {
+  const weft_channel_slot_t* slot =
+      weft_part_slot(reader->end.part, reader->next);
+  return slot->sequence == reader->next &&
+         (slot->holders & weft_reader_bit(reader->end.number)) != 0;
+}
+
+static weft_status_t look_locked(const weft_part_reader_t* reader,
+                                 weft_ring_content_t* out_content) {
+  const weft_part_t* part = reader->end.part;
+  return weft_ring_look(&part->ring, reader->next, out_content) ==
+                 WEFT_RING_SHOWN
+             ? WEFT_OK
+             : weft_status_make(WEFT_STATUS_DATA_LOSS,
+                                "channel %s: value %llu was overwritten before "
+                                "reader %u had read it",
+                                part->name, (unsigned long long)reader->next,
+                                reader->end.number);
+}
+
+// What cannot be read is the end, but for a lack of memory.
+static weft_status_t settle_locked(weft_part_t* part, weft_status_t status) {
+  if (status != WEFT_OK &&
+      weft_status_code(status) != WEFT_STATUS_RESOURCE_EXHAUSTED) {
+    give_up_locked(part, status);
+  }
+  return status;
+}
+
+weft_status_t weft_ringed_fetch_locked(weft_part_reader_t* reader,
+                                       weft_value_t* out_bytes) {
   weft_part_t* part = reader->end.part;
-  const weft_channel_slot_t* slot = weft_part_slot(part, reader->next);
-  if (slot->sequence == reader->next &&
-      (slot->holders & weft_reader_bit(reader->end.number)) != 0) {
+  if (is_here_locked(reader)) {
     return WEFT_OK;
   }
   weft_ring_content_t content;
-  weft_ring_look_t look = weft_ring_look(&part->ring, reader->next, &content);
   weft_value_t value = weft_none();
   weft_status_t error = WEFT_OK;
-  weft_status_t status = WEFT_OK;
+  weft_status_t status = look_locked(reader, &content);
   weft_crash_point("with a value found");
-  if (look != WEFT_RING_SHOWN) {
-    status = weft_status_make(WEFT_STATUS_DATA_LOSS,
-                              "channel %s: value %llu was overwritten before "
-                              "reader %u had read it",
-                              part->name, (unsigned long long)reader->next,
-                              reader->end.number);
-  } else if (!read_word(&content, &value)) {
+  if (status == WEFT_OK &&
+      (out_bytes != NULL || !read_word(&content, &value))) {
     weft_mutex_unlock(&part->lock);
-    status = read_entry(part, reader->next, &content, &error, &value);
+    status = out_bytes != NULL
+                 ? copy_entry(part, reader->next, &content, out_bytes)
+                 : read_entry(part, reader->next, &content, &error, &value);
     weft_mutex_lock(&part->lock);
   }
-  status = status == WEFT_OK ? keep_locked(reader, &error, &value) : status;
+  status = status == WEFT_OK ? enter_slot_locked(reader) : status;
+  if (status == WEFT_OK && out_bytes == NULL) {
+    // Unless another reader has done so by now.
+    weft_ringed_decoded_locked(weft_part_slot(part, reader->next), &error,
+                               &value);
+  }
   if (weft_value_is_counted(value) || error != WEFT_OK) {
     weft_mutex_unlock(&part->lock);
     weft_value_release(value);
     weft_status_release(error);
     weft_mutex_lock(&part->lock);
   }
-  if (status != WEFT_OK &&
-      weft_status_code(status) != WEFT_STATUS_RESOURCE_EXHAUSTED) {
-    give_up_locked(part, status);
-  }
   weft_crash_point("with a value read");
-  return status;
+  return settle_locked(part, status);
 }
 
 // Whether a reader still has a value that it has read.

@@ -12,6 +12,7 @@
 #include "base/assert.h"
 #include "base/memory.h"
 #include "channel/channel.h"
+#include "wire/record.h"
 
 // A value that was fetched.
 typedef struct kept {
@@ -104,18 +105,42 @@ static weft_status_t fetch(shared_t* shared, int64_t deadline_ns) {
   return WEFT_OK;
 }
 
-static weft_status_t shared_read(weft_reader_t* reader, int64_t deadline_ns,
-                                 weft_lease_t* out_lease) {
+// Has the next value of a consumer be here.
+static weft_status_t find_next(const consumer_t* consumer,
+                               int64_t deadline_ns) {
+  return consumer->next != NULL ? WEFT_OK
+                                : fetch(consumer->shared, deadline_ns);
+}
+
+static void take_next(weft_reader_t* reader, weft_lease_t* out_lease) {
   consumer_t* consumer = consumer_of(reader);
   shared_t* shared = consumer->shared;
-  if (consumer->next == NULL) {
-    WEFT_RETURN_IF_ERROR(fetch(shared, deadline_ns));
-  }
-  kept_t* kept = consumer->next;
+  const kept_t* kept = consumer->next;
   *out_lease = kept->lease;
   out_lease->reader = reader;
   consumer->next = after(shared, kept);
   shared->users++;
+}
+
+static weft_status_t shared_read(weft_reader_t* reader, int64_t deadline_ns,
+                                 weft_lease_t* out_lease) {
+  WEFT_RETURN_IF_ERROR(find_next(consumer_of(reader), deadline_ns));
+  take_next(reader, out_lease);
+  return WEFT_OK;
+}
+
+// Others may want the value itself, so that is what is fetched.
+static weft_status_t shared_read_encoded(weft_reader_t* reader,
+                                         int64_t deadline_ns,
+                                         weft_lease_t* out_lease) {
+  const consumer_t* consumer = consumer_of(reader);
+  WEFT_RETURN_IF_ERROR(find_next(consumer, deadline_ns));
+  const weft_lease_t* lease = &consumer->next->lease;
+  weft_value_t bytes;
+  WEFT_RETURN_IF_ERROR(weft_record_create(reader->allocator, lease->status,
+                                          lease->value, &bytes));
+  take_next(reader, out_lease);
+  weft_lease_set_encoded(out_lease, bytes);
   return WEFT_OK;
 }
 
@@ -199,6 +224,7 @@ static const weft_reader_vtable_t shared_vtable = {
     .share = shared_share,
     .unshare = shared_unshare,
     .runtime = shared_runtime,
+    .read_encoded = shared_read_encoded,
     .give_back = shared_give_back,
     .ready = shared_ready,
 };
