@@ -19,7 +19,7 @@
 // local.c    the ends: writing and reading
 // lend.c     values that are wanted elsewhere than where they are
 // answer.c   what is told to a peer out of turn
-// raw.c      the same of what is encoded already
+// raw.c      writing and reading what is encoded already
 // place.c    the hub's side of places: what is sent, what comes back
 // feed.c     the other side: what comes from the hub, what is told to it
 // ringed.c   readers that read from a ring (ring.h), on both sides

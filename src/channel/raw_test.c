@@ -124,7 +124,7 @@ static void expect_encoded(scene_t* scene, uint32_t index, weft_value_t bytes) {
 // --- Values to pass ---------------------------------------------------------
 
 static weft_value_t make_bytes(size_t size_bytes) {
-  static char data[2 * SLOT_BYTES];
+  static char data[(size_t)2 * SLOT_BYTES];
   weft_value_t value;
   memset(data, 'b', sizeof(data));
   weft_kit_assert_ok(weft_bytes_create(NULL, data, size_bytes, &value));
@@ -157,7 +157,7 @@ static void make_forms(weft_value_t forms[FORMS]) {
   forms[i++] = weft_value_kit_string("text");
   forms[i++] = make_bytes(3);
   forms[i++] = make_bytes(1000);
-  forms[i++] = make_bytes(2 * SLOT_BYTES);
+  forms[i++] = make_bytes((size_t)2 * SLOT_BYTES);
   forms[i++] = make_list();
   forms[i++] = make_tensor();
   weft_kit_assert_ok(weft_status_value_create(

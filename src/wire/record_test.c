@@ -292,9 +292,11 @@ static void more_values_than_a_body_may_have_are_not_plain(void** state) {
   uint8_t* body = malloc(5 + limit);
   assert_non_null(body);
   memset(body, 0xc0, 5 + limit);
-  memcpy(body, "\xdd\x00\x0f\xff\xff", 5);
+  static const uint8_t fits[] = {0xdd, 0x00, 0x0f, 0xff, 0xff};
+  memcpy(body, fits, sizeof(fits));
   assert_true(weft_body_is_plain(body, 5 + limit - 1));
-  memcpy(body, "\xdd\x00\x10\x00\x00", 5);
+  static const uint8_t more[] = {0xdd, 0x00, 0x10, 0x00, 0x00};
+  memcpy(body, more, sizeof(more));
   assert_false(weft_body_is_plain(body, 5 + limit));
   free(body);
 }
