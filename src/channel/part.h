@@ -22,7 +22,8 @@
 // raw.c      writing and reading what is encoded already
 // place.c    the hub's side of places: what is sent, what comes back
 // feed.c     the other side: what comes from the hub, what is told to it
-// ringed.c   readers that read from a ring (ring.h), on both sides
+// ringed.c   values into a ring (ring.h) and out of it
+// offer.c    how readers come to read from it
 // agree.c    values that all have one structure
 // stage.c    tensors of devices on their way to other processes
 // travel.c   who has copies of an end, who uses it, and when it has left
@@ -559,6 +560,8 @@ typedef struct weft_ring_watch {
 weft_watch_t* weft_ringed_watch_locked(weft_part_t* part,
                                        const weft_part_reader_t* reader,
                                        weft_ring_watch_t* watch);
+// --- offer.c ----------------------------------------------------------------
+
 // Offers the ring to readers at places that were not offered it, if the writer
 // is here to stay.
 void weft_ringed_offer(weft_part_t* part);
