@@ -35,6 +35,8 @@
 // the work at hand is cancelled, and when the runtime stops. Between two ends
 // of one actor nobody can wait: full or empty is WOULD_BLOCK at once.
 //
+// A forked child has no part in a channel that goes to other processes: FORKED.
+//
 // Thread: one at a time for each end, unless it says otherwise; different ends
 // at the same time.
 // Blocks: only functions with a deadline.

@@ -183,6 +183,12 @@ static weft_status_t check_read_locked(const weft_part_t* part,
 
 weft_status_t weft_part_check_locked(weft_part_t* part,
                                      const weft_part_reader_t* reader) {
+  if (weft_part_is_forked(part)) {
+    return weft_status_make(WEFT_STATUS_FORKED,
+                            "channel %s goes to other processes, and this is a "
+                            "forked child: it has no part in it",
+                            part->name);
+  }
   return reader == NULL ? check_write_locked(part)
                         : check_read_locked(part, reader);
 }
@@ -656,6 +662,7 @@ static void init(weft_part_t* part, weft_runtime_t* runtime,
   part->slot_count = options->slot_count;
   part->slot_bytes = options->slot_bytes;
   part->is_static = options->is_static;
+  part->process = weft_sys_process_id();
   part->users = 1;
   part->present = UINT64_MAX >> (64 - options->reader_count);
   part->node.hold = hold_node;

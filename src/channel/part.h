@@ -255,6 +255,8 @@ struct weft_part {
   // of cursors is.
   weft_ring_t ring;
   weft_value_t ring_memory;
+  // Whose it is: a forked child has the same pages, and must not write to them.
+  uint32_t process;
   // At the hub: readers that were offered the ring, and that read from it; all
   // of those have released every value below.
   uint64_t offered;
@@ -272,6 +274,10 @@ static inline weft_part_t* weft_part_of_writer(weft_writer_t* writer) {
 
 static inline weft_part_reader_t* weft_part_reader_of(weft_reader_t* reader) {
   return WEFT_CONTAINER_OF(reader, weft_reader_handle_t, base)->reader;
+}
+
+static inline bool weft_part_is_forked(const weft_part_t* part) {
+  return part->ring.head != NULL && part->process != weft_sys_process_id();
 }
 
 static inline uint64_t weft_reader_bit(uint32_t number) {

@@ -440,8 +440,10 @@ static void pass_locked(weft_part_reader_t* reader, uint64_t sequence) {
   do {
     reader->low++;
   } while (reader->low < reader->next && !holds(reader, reader->low));
-  part->is_bell_due |=
-      weft_cursor_release(reader->cursor, &part->ring, before, reader->low);
+  if (!weft_part_is_forked(part)) {
+    part->is_bell_due |=
+        weft_cursor_release(reader->cursor, &part->ring, before, reader->low);
+  }
 }
 
 uint64_t weft_ringed_release_locked(weft_part_t* part,

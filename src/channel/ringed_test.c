@@ -2,6 +2,9 @@
 //
 // Values that go through a ring: rank 0 writes, rank 1 reads with two readers.
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "channel/travel_kit.h"
 #include "value/value_internal.h"
 
@@ -262,6 +265,38 @@ static void what_was_written_is_read_after_the_writer_has_died(void** state) {
   close_scene(&scene);
 }
 
+// It has the same pages mapped, and must leave them alone.
+static void a_forked_child_has_no_part_in_it(void** state) {
+  scene_t scene;
+  int outcome = 0;
+  (void)state;
+  open_scene(&scene);
+  weft_kit_assert_ok(put(&scene, weft_int64(1)));
+  weft_lease_t lease = take(&scene, 0);
+  weft_kit_assert_ok(put(&scene, weft_int64(2)));
+  pid_t child = fork();
+  if (child == 0) {
+    weft_lease_t other;
+    bool is_right =
+        weft_status_ignore(
+            weft_writer_write(scene.writer, weft_int64(3), WEFT_TIME_NOW)) ==
+            WEFT_STATUS_FORKED &&
+        weft_status_ignore(weft_reader_read(scene.readers[0], WEFT_TIME_NOW,
+                                            &other)) == WEFT_STATUS_FORKED;
+    weft_lease_release(&lease);
+    _exit(is_right ? 0 : 1);
+  }
+  assert_int_equal(waitpid(child, &outcome, 0), child);
+  assert_int_equal(outcome, 0);
+  assert_int_equal(weft_cursor_low(hub_of(&scene)->readers[0].cursor), 0);
+  give_back(&scene, &lease);
+  assert_int_equal(weft_cursor_low(hub_of(&scene)->readers[0].cursor), 2);
+  lease = take(&scene, 0);
+  assert_int_equal(lease.value.as.int64, 2);
+  give_back(&scene, &lease);
+  close_scene(&scene);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_value_passes),
@@ -270,6 +305,7 @@ int main(void) {
       cmocka_unit_test(whoever_retains_long_bytes_keeps_their_slot),
       cmocka_unit_test(a_reader_that_leaves_keeps_the_bytes_that_it_has),
       cmocka_unit_test(what_was_written_is_read_after_the_writer_has_died),
+      cmocka_unit_test(a_forked_child_has_no_part_in_it),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
