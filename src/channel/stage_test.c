@@ -117,7 +117,7 @@ static void check_value(scene_t* scene, weft_lease_t* lease, int64_t n,
     weft_kit_assert_ok(weft_tensor_copy(NULL, NULL, tensor, &here));
     for (int k = 0; k < 3; k++) {
       assert_int_equal(((const int32_t*)weft_tensor_data(here))[k],
-                       10 * i * n + k);
+                       INT64_C(10) * i * n + k);
     }
     weft_tensor_release(here);
   }
