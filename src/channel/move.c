@@ -92,8 +92,8 @@ static weft_status_t make_room(const weft_move_order_t* order,
 }
 
 // What the reader has brought for a tensor; NULL: nothing.
-static weft_tensor_t* provided_at(const weft_move_t* move, size_t index) {
-  const weft_destination_t* destination = &move->order.destination;
+static weft_tensor_t* provided_at(const weft_destination_t* destination,
+                                  size_t index) {
   return index < destination->tensor_count ? destination->tensors[index] : NULL;
 }
 
@@ -102,9 +102,7 @@ static weft_tensor_t* provided_at(const weft_move_t* move, size_t index) {
 static weft_status_t find_room(weft_move_t* move, const weft_tensor_t* source,
                                weft_tensor_t** out_tensor) {
   const weft_destination_t* destination = &move->order.destination;
-  size_t index = move->seen++;
-  weft_tensor_t* into =
-      index < destination->tensor_count ? destination->tensors[index] : NULL;
+  weft_tensor_t* into = provided_at(destination, move->seen++);
   *out_tensor = NULL;
   if (into == NULL && (destination->driver == NULL ||
                        destination->driver == driver_of(source))) {
@@ -140,7 +138,8 @@ static weft_status_t place_part(void* user, const weft_path_t* path,
                  .index = move->seen - 1,
                  .source = source,
                  .destination = destination,
-                 .is_provided = provided_at(move, move->seen - 1) != NULL};
+                 .is_provided = provided_at(&move->order.destination,
+                                            move->seen - 1) != NULL};
   // The value has the reference from here on.
   *out_part = weft_tensor_into_value(destination);
   return WEFT_OK;
@@ -320,9 +319,7 @@ bool weft_move_serves(const weft_move_t* move, weft_value_t value,
   }
   for (size_t i = 0; i < move->leg_count && serves; i++) {
     const leg_t* leg = &move->legs[i];
-    const weft_tensor_t* into = leg->index < destination->tensor_count
-                                    ? destination->tensors[leg->index]
-                                    : NULL;
+    const weft_tensor_t* into = provided_at(destination, leg->index);
     serves = into == (leg->is_provided ? leg->destination : NULL);
     provided -= into != NULL && serves ? 1 : 0;
   }

@@ -114,9 +114,8 @@ void weft_ringed_offer(weft_part_t* part) {
     weft_peer_t* peer = part->readers[number].end.claimant;
     weft_mutex_unlock(&part->lock);
     if (peer != NULL) {
-      weft_frame_t head = weft_part_head(part, WEFT_SLOT_RING);
-      head.type = WEFT_FRAME_SLOT;
-      head.sender = weft_reader_bit(number);
+      const weft_frame_t head =
+          weft_part_slot_head(part, WEFT_SLOT_RING, weft_reader_bit(number));
       weft_crash_point("before a ring is offered");
       weft_answer_send(peer, &head, WEFT_OK,
                        weft_value_retain(part->ring_memory));
@@ -168,9 +167,8 @@ void weft_ringed_receive_ring(weft_part_t* part, weft_peer_t* peer,
     weft_mutex_unlock(&part->lock);
     if (takes) {
       weft_crash_point("before a cursor is given");
-      weft_frame_t head = weft_part_head(part, WEFT_SLOT_CURSOR);
-      head.type = WEFT_FRAME_SLOT;
-      head.sender = bits;
+      const weft_frame_t head =
+          weft_part_slot_head(part, WEFT_SLOT_CURSOR, bits);
       weft_answer_send(peer, &head, WEFT_OK, cursor);
       weft_crash_point("with a cursor given");
       cursor = weft_none();
@@ -211,9 +209,7 @@ void weft_ringed_receive_cursor(weft_part_t* part, weft_peer_t* peer,
                                 uint64_t bits, weft_value_t value) {
   beginning_t beginning = {find_reader(part, bits), &value};
   if (beginning.reader != NULL) {
-    weft_frame_t head = weft_part_head(part, WEFT_SLOT_BEGIN);
-    head.type = WEFT_FRAME_SLOT;
-    head.sender = bits;
+    const weft_frame_t head = weft_part_slot_head(part, WEFT_SLOT_BEGIN, bits);
     weft_crash_point("before a reader begins");
     // Without memory it stays with frames.
     (void)weft_places_tell(part, peer, &head, begin_locked, &beginning);

@@ -161,11 +161,8 @@ static weft_status_t check_write_locked(weft_part_t* part) {
 
 static weft_status_t check_read_locked(const weft_part_t* part,
                                        const weft_part_reader_t* reader) {
-  const weft_channel_slot_t* slot = weft_part_slot(part, reader->next);
-  bool has_value =
-      (slot->sequence == reader->next &&
-       (slot->holders & weft_reader_bit(reader->end.number)) != 0) ||
-      weft_ringed_has_locked(reader);
+  bool has_value = weft_part_has_locked(reader, reader->next) ||
+                   weft_ringed_has_locked(reader);
   if (has_value && !part->ends_at_once) {
     return WEFT_OK;
   }
@@ -551,10 +548,8 @@ static weft_channel_slot_t* find_unread_locked(const weft_part_reader_t* reader,
                                                uint64_t* sequence) {
   weft_part_t* part = reader->end.part;
   for (; *sequence < reader->next + part->slot_count; ++*sequence) {
-    weft_channel_slot_t* slot = weft_part_slot(part, *sequence);
-    if (slot->sequence == *sequence &&
-        (slot->holders & weft_reader_bit(reader->end.number)) != 0) {
-      return slot;
+    if (weft_part_has_locked(reader, *sequence)) {
+      return weft_part_slot(part, *sequence);
     }
   }
   return NULL;

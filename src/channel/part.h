@@ -294,6 +294,14 @@ static inline weft_channel_slot_t* weft_part_slot(const weft_part_t* part,
   return &part->slots[weft_ring_index(sequence, part->slot_count)];
 }
 
+// Whether a value is in its slot, and the reader is to read or release it.
+static inline bool weft_part_has_locked(const weft_part_reader_t* reader,
+                                        uint64_t sequence) {
+  const weft_channel_slot_t* slot = weft_part_slot(reader->end.part, sequence);
+  return slot->sequence == sequence &&
+         (slot->holders & weft_reader_bit(reader->end.number)) != 0;
+}
+
 // `number` is at most WEFT_END_WRITER.
 static inline weft_end_t* weft_part_end(weft_part_t* part, uint32_t number) {
   return number == WEFT_END_WRITER ? &part->writer_end
@@ -323,6 +331,16 @@ static inline weft_frame_t weft_channel_head(weft_holder_t creator,
 static inline weft_frame_t weft_part_head(const weft_part_t* part,
                                           uint16_t subject) {
   return weft_channel_head(part->creator, part->number, subject);
+}
+
+// The head of what goes to readers, or comes from one.
+static inline weft_frame_t weft_part_slot_head(const weft_part_t* part,
+                                               uint16_t subject,
+                                               uint64_t readers) {
+  weft_frame_t head = weft_part_head(part, subject);
+  head.type = WEFT_FRAME_SLOT;
+  head.sender = readers;
+  return head;
 }
 
 // --- Deeds ------------------------------------------------------------------

@@ -120,15 +120,8 @@ static void end_place_locked(place_t* place) {
 
 static weft_frame_t head_of(const weft_part_t* part, uint64_t sequence,
                             uint64_t bits) {
-  weft_frame_t head = {
-      .type = WEFT_FRAME_SLOT,
-      .endpoint = WEFT_SLOT_VALUE,
-      .id = sequence,
-      .target_index = part->creator,
-      .target_generation = part->number,
-      .sender = bits,
-      .timeout_ns = INT64_MAX,
-  };
+  weft_frame_t head = weft_part_slot_head(part, WEFT_SLOT_VALUE, bits);
+  head.id = sequence;
   return head;
 }
 
@@ -470,9 +463,8 @@ bool weft_places_tell(weft_part_t* part, weft_peer_t* peer,
 
 static weft_status_t write_bell(weft_outgoing_t* outgoing, weft_peer_t* peer) {
   place_t* place = WEFT_CONTAINER_OF(outgoing, place_t, bell);
-  weft_frame_t head = weft_part_head(place->part, WEFT_SLOT_BELL);
+  const weft_frame_t head = weft_part_slot_head(place->part, WEFT_SLOT_BELL, 0);
   const weft_value_t none = weft_none();
-  head.type = WEFT_FRAME_SLOT;
   return weft_travel_write_locked(&head, peer, &none, 1);
 }
 

@@ -85,29 +85,6 @@ bool weft_ringed_encode(const weft_part_t* part, weft_value_t value,
   return fits;
 }
 
-static weft_status_t decode(const weft_part_t* part,
-                            const weft_ring_content_t* content,
-                            weft_status_t* out_error, weft_value_t* out_value) {
-  uint32_t size_bytes = content->size_bytes;
-  // Another process may change what is in the slot while it is read.
-  void* copy = weft_memory_allocate(part->allocator, size_bytes + 1);
-  if (copy == NULL) {
-    return weft_status_make(WEFT_STATUS_RESOURCE_EXHAUSTED,
-                            "no memory to read a value of channel %s",
-                            part->name);
-  }
-  memcpy(copy, content->data, size_bytes);
-  const weft_body_t body = {.data = copy, .size_bytes = size_bytes};
-  weft_decoder_t decoder;
-  weft_decoder_init(&decoder, part->allocator, NULL, NULL, &body);
-  weft_status_t status = content->kind == WEFT_RING_ERROR
-                             ? weft_decode_status(&decoder, out_error)
-                             : weft_decode_value(&decoder, out_value);
-  status = status == WEFT_OK ? weft_decoder_finish(&decoder) : status;
-  weft_memory_free(part->allocator, copy, size_bytes + 1);
-  return status;
-}
-
 // A value that an entry of 8 bytes stands for; false for all others.
 static bool read_word(const weft_ring_content_t* content,
                       weft_value_t* out_value) {
@@ -200,8 +177,14 @@ static weft_status_t read_entry(weft_part_t* part, uint64_t sequence,
                                      out_value)
                  : make_view(part, sequence, content, out_value);
     case WEFT_RING_VALUE:
-    case WEFT_RING_ERROR:
-      return decode(part, content, out_error, out_value);
+    case WEFT_RING_ERROR: {
+      const weft_record_t record = {
+          .is_error = content->kind == WEFT_RING_ERROR,
+          .body = data,
+          .body_bytes = size_bytes,
+      };
+      return weft_record_decode(part->allocator, &record, out_error, out_value);
+    }
     default:
       return weft_status_make(WEFT_STATUS_DATA_LOSS,
                               "channel %s: %u bytes in a slot mean nothing",
@@ -357,14 +340,6 @@ static void give_up_locked(weft_part_t* part, weft_status_t why) {
   weft_mutex_lock(&part->lock);
 }
 
-// Whether the next value of a reader is in its slot.
-static bool is_here_locked(const weft_part_reader_t* reader) {
-  const weft_channel_slot_t* slot =
-      weft_part_slot(reader->end.part, reader->next);
-  return slot->sequence == reader->next &&
-         (slot->holders & weft_reader_bit(reader->end.number)) != 0;
-}
-
 static weft_status_t look_locked(const weft_part_reader_t* reader,
                                  weft_ring_content_t* out_content) {
   const weft_part_t* part = reader->end.part;
@@ -390,7 +365,7 @@ static weft_status_t settle_locked(weft_part_t* part, weft_status_t status) {
 weft_status_t weft_ringed_fetch_locked(weft_part_reader_t* reader,
                                        weft_value_t* out_bytes) {
   weft_part_t* part = reader->end.part;
-  if (is_here_locked(reader)) {
+  if (weft_part_has_locked(reader, reader->next)) {
     return WEFT_OK;
   }
   weft_ring_content_t content;
